@@ -1,0 +1,118 @@
+"""The plugin layer of a Stigmem node: its public names.
+
+A host makes a `HookRegistry`, calls `register_discovered_plugins` at start and fires hooks; a
+plugin author returns a `PluginManifest` of hook handlers.
+"""
+
+from stigmem_hookspecs import (
+    ALLOW_SINGLETON,
+    HOOK_SPECS,
+    SYSTEM_TENANT,
+    Allow,
+    AuditEvent,
+    Band,
+    Deny,
+    Failure,
+    HookName,
+    HookOrdering,
+    HookSemantic,
+    HookSpec,
+    Migration,
+    Outcome,
+    PluginHealth,
+    PluginHealthStatus,
+    Success,
+    TenantContext,
+    VotingDecision,
+    hookimpl,
+)
+from stigmem_plugins.capabilities import (
+    CAPABILITY_ALLOWLIST,
+    Capability,
+    CoreApis,
+    PluginContext,
+)
+from stigmem_plugins.discovery import (
+    ENTRY_POINT_GROUP,
+    DiscoveredPlugin,
+    resolve_plugin_dependencies,
+)
+from stigmem_plugins.errors import (
+    CapabilityError,
+    ManifestError,
+    PluginDependencyError,
+    PluginDiscoveryError,
+    PluginExecutionError,
+    PluginMigrationError,
+    PluginSignatureError,
+    RegistryFrozenError,
+    RejectError,
+    StigmemPluginError,
+)
+from stigmem_plugins.health import PluginHealthReport
+from stigmem_plugins.manifest import PluginManifest
+from stigmem_plugins.process import get_registry, register_core_handler, set_registry
+from stigmem_plugins.registration import PluginInfo
+from stigmem_plugins.registry import HookRegistry
+from stigmem_plugins.settings import PluginSettings
+from stigmem_plugins.startup import discover_plugin_manifests, register_discovered_plugins
+from stigmem_plugins.trust.policy import (
+    PluginSigningInfo,
+    PluginTrustPolicy,
+    allow_unsigned_development_override,
+    require_verified_signature,
+)
+
+__all__ = [
+    "ALLOW_SINGLETON",
+    "CAPABILITY_ALLOWLIST",
+    "ENTRY_POINT_GROUP",
+    "HOOK_SPECS",
+    "SYSTEM_TENANT",
+    "Allow",
+    "AuditEvent",
+    "Band",
+    "Capability",
+    "CapabilityError",
+    "CoreApis",
+    "Deny",
+    "DiscoveredPlugin",
+    "Failure",
+    "HookName",
+    "HookOrdering",
+    "HookRegistry",
+    "HookSemantic",
+    "HookSpec",
+    "ManifestError",
+    "Migration",
+    "Outcome",
+    "PluginContext",
+    "PluginDependencyError",
+    "PluginDiscoveryError",
+    "PluginExecutionError",
+    "PluginHealth",
+    "PluginHealthReport",
+    "PluginHealthStatus",
+    "PluginInfo",
+    "PluginManifest",
+    "PluginMigrationError",
+    "PluginSettings",
+    "PluginSignatureError",
+    "PluginSigningInfo",
+    "PluginTrustPolicy",
+    "RegistryFrozenError",
+    "RejectError",
+    "StigmemPluginError",
+    "Success",
+    "TenantContext",
+    "VotingDecision",
+    "allow_unsigned_development_override",
+    "discover_plugin_manifests",
+    "get_registry",
+    "hookimpl",
+    "register_core_handler",
+    "register_discovered_plugins",
+    "require_verified_signature",
+    "resolve_plugin_dependencies",
+    "set_registry",
+]

@@ -1,0 +1,130 @@
+"""Serves `stigmem_node.plugins`, the name that plugins written for a node import.
+
+Importing this module changes nothing. `install()` makes `stigmem_node.plugins` and its
+submodules this package's public names, in the place of an installed node's own plugin layer;
+`install_fallback()` does so only where no `stigmem_node` can be imported.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from importlib.abc import Loader, MetaPathFinder
+from importlib.machinery import ModuleSpec
+from types import ModuleType
+from typing import Final
+
+from packaging.version import Version
+
+from stigmem_plugins.errors import StigmemPluginError
+
+NODE: Final = "stigmem_node"
+SERVED: Final = "stigmem_node.plugins"
+SUBMODULES: Final = (
+    "bands",
+    "capabilities",
+    "context",
+    "discovery",
+    "errors",
+    "handlers",
+    "hooks",
+    "lifecycle",
+    "manifest",
+    "registry",
+    "signing",
+    "testing",
+)
+SUPERSEDED: Final = {"stigmem-plugin-memory-garden-acl": Version("0.9.0a12")}
+"""Plugins whose feature moved into the node, with the first node version that has it."""
+
+
+def install() -> None:
+    """Serve `stigmem_node.plugins` from now on, whether or not a node is installed.
+
+    Calling it again changes nothing.
+
+    Raises:
+        StigmemPluginError: The node's own `stigmem_node.plugins` was imported already: there
+            would be two classes of each name.
+    """
+    present = sys.modules.get(SERVED)
+    if present is not None and not _is_ours(present):
+        message = (
+            f"{SERVED} was imported from {present.__file__} before stigmem_plugins.bridge could "
+            "serve it, and one process can have only one of the two"
+        )
+        raise StigmemPluginError(
+            message, fix="call stigmem_plugins.bridge.install() before anything imports stigmem_node"
+        )
+    if _front not in sys.meta_path:
+        sys.meta_path.insert(0, _front)
+    install_fallback()
+
+
+def install_fallback() -> None:
+    """Serve `stigmem_node.plugins` where no `stigmem_node` can be imported otherwise."""
+    if _fallback not in sys.meta_path:
+        sys.meta_path.append(_fallback)
+
+
+def uninstall() -> None:
+    """Take back `install()` and `install_fallback()`: for tests of hosts."""
+    for finder in (_front, _fallback):
+        if finder in sys.meta_path:
+            sys.meta_path.remove(finder)
+    for name in [name for name in sys.modules if name == NODE or name.startswith(f"{NODE}.")]:
+        if _is_ours(sys.modules[name]):
+            del sys.modules[name]
+
+
+def superseded_plugins(node_version: str | None) -> frozenset[str]:
+    """The plugins that a node of this version does not need any more; none without a node.
+
+    Example:
+        >>> superseded_plugins("0.9.0a12")
+        frozenset({'stigmem-plugin-memory-garden-acl'})
+        >>> superseded_plugins("0.9.0a11"), superseded_plugins(None)
+        (frozenset(), frozenset())
+    """
+    if node_version is None:
+        return frozenset()
+    return frozenset(n for n, since in SUPERSEDED.items() if Version(node_version) >= since)
+
+
+def _is_ours(module: ModuleType) -> bool:
+    return isinstance(getattr(module.__spec__, "loader", None), _BridgeLoader)
+
+
+class _BridgeLoader(Loader):
+    def exec_module(self, module: ModuleType) -> None:
+        if module.__name__ == NODE:
+            return
+        import stigmem_plugins  # noqa: PLC0415  # only once somebody asks for the names
+        from stigmem_plugins import testing  # noqa: PLC0415  # the same
+
+        sources = [stigmem_plugins]
+        if module.__name__ == f"{SERVED}.testing":
+            sources.append(testing)
+        for source in sources:
+            vars(module).update({name: getattr(source, name) for name in source.__all__})
+        vars(module)["__all__"] = [name for source in sources for name in source.__all__]
+
+
+class _BridgeFinder(MetaPathFinder):
+    def __init__(self, *names: str) -> None:
+        self._names = {*names, SERVED, *(f"{SERVED}.{name}" for name in SUBMODULES)}
+
+    def find_spec(
+        self,
+        fullname: str,
+        path: Sequence[str] | None = None,  # noqa: ARG002  # the finder protocol's
+        target: ModuleType | None = None,  # noqa: ARG002  # the same
+    ) -> ModuleSpec | None:
+        if fullname not in self._names:
+            return None
+        is_package = fullname in {NODE, SERVED}
+        return ModuleSpec(fullname, _BridgeLoader(), origin=__name__, is_package=is_package)
+
+
+_front: Final = _BridgeFinder()
+_fallback: Final = _BridgeFinder(NODE)

@@ -1,0 +1,184 @@
+"""What a plugin may ask of the node, and the context through which it asks.
+
+The `Capability` enumeration is the only table: the accessor on the context and the field of
+`CoreApis` follow from the capability's value.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from enum import StrEnum
+from typing import Any, Final, TypeAlias
+
+from attrs import field, frozen
+
+from stigmem_plugins.errors import CapabilityError, ManifestError, suggest
+
+Accessor: TypeAlias = Callable[[], Any]
+
+
+class Capability(StrEnum):
+    """Something that a manifest can declare and a node can offer.
+
+    Example:
+        >>> Capability("facts.read").field, Capability("facts.read").accessor
+        ('facts_reader', 'get_facts_reader')
+    """
+
+    FACTS_READ = "facts.read"
+    FACTS_WRITE = "facts.write"
+    RECALL_READ = "recall.read"
+    RECALL_WRITE = "recall.write"
+    AUDIT_EMIT = "audit.emit"
+    AUDIT_READ = "audit.read"
+    FEDERATION_READ = "federation.read"
+    FEDERATION_WRITE = "federation.write"
+    IDENTITY_READ = "identity.read"
+    TENANT_READ = "tenant.read"
+    TENANT_WRITE = "tenant.write"
+    CONFIG_READ = "config.read"
+    NETWORK_OUTBOUND = "network.outbound"
+
+    @property
+    def field(self) -> str:
+        """The field of `CoreApis` that holds the handle."""
+        subject, verb = self.value.split(".")
+        agent = {"read": "reader", "write": "writer", "emit": "emitter"}.get(verb, verb)
+        return f"{subject}_{agent}"
+
+    @property
+    def accessor(self) -> str:
+        """The method of `PluginContext` that returns the handle."""
+        return f"get_{self.field}"
+
+
+CAPABILITY_ALLOWLIST: Final = frozenset(capability.value for capability in Capability)
+
+
+@frozen
+class CoreApis:
+    """The handles that a node offers to plugins, one per capability; None where it has none.
+
+    A handle may have any shape (a callable, a facade): it is passed on as it is.
+    """
+
+    facts_reader: Any = None
+    facts_writer: Any = None
+    recall_reader: Any = None
+    recall_writer: Any = None
+    audit_emitter: Any = None
+    audit_reader: Any = None
+    federation_reader: Any = None
+    federation_writer: Any = None
+    identity_reader: Any = None
+    tenant_reader: Any = None
+    tenant_writer: Any = None
+    config_reader: Any = None
+    network_outbound: Any = None
+
+
+@frozen(eq=False, init=False, weakref_slot=False)
+class PluginContext:
+    """What a handler gets as its first argument.
+
+    Each `get_…()` returns the node's handle for one capability: None if the node does not offer
+    it, `CapabilityError` if the manifest does not declare it. The context references no handle
+    beyond those declared, and cannot be assigned to.
+
+    Args:
+        plugin_name: The plugin's name.
+        capabilities: The capabilities that its manifest declares.
+        plugin_version: The plugin's version.
+        core_apis: What the node offers.
+        config: The plugin's validated configuration; None without a `config_schema`.
+
+    Example:
+        >>> ctx = PluginContext(
+        ...     plugin_name="example-plugin",
+        ...     capabilities={"audit.emit"},
+        ...     core_apis=CoreApis(audit_emitter=print),
+        ... )
+        >>> ctx.get_audit_emitter()("seen")
+        seen
+        >>> ctx.get_facts_reader()
+        Traceback (most recent call last):
+        stigmem_plugins.errors.CapabilityError: plugin 'example-plugin' cannot call \
+get_facts_reader: capability 'facts.read' not declared; add 'facts.read' to the manifest's \
+capabilities
+    """
+
+    plugin_name: str
+    plugin_version: str
+    capabilities: frozenset[str]
+    config: Any = field(repr=False)
+    get_facts_reader: Accessor = field(repr=False)
+    get_facts_writer: Accessor = field(repr=False)
+    get_recall_reader: Accessor = field(repr=False)
+    get_recall_writer: Accessor = field(repr=False)
+    get_audit_emitter: Accessor = field(repr=False)
+    get_audit_reader: Accessor = field(repr=False)
+    get_federation_reader: Accessor = field(repr=False)
+    get_federation_writer: Accessor = field(repr=False)
+    get_identity_reader: Accessor = field(repr=False)
+    get_tenant_reader: Accessor = field(repr=False)
+    get_tenant_writer: Accessor = field(repr=False)
+    get_config_reader: Accessor = field(repr=False)
+    get_network_outbound: Accessor = field(repr=False)
+    revoke: Callable[[], None] = field(repr=False)
+    """Take every handle back: from then on each accessor raises CapabilityError."""
+
+    def __init__(
+        self,
+        *,
+        plugin_name: str,
+        capabilities: Iterable[str],
+        plugin_version: str = "0.0.0",
+        core_apis: CoreApis | None = None,
+        config: Any = None,
+    ) -> None:
+        granted = frozenset(str(name) for name in capabilities)
+        if unknown := granted - CAPABILITY_ALLOWLIST:
+            raise ManifestError(
+                unknown_capabilities(unknown),
+                plugin=plugin_name,
+                fix="see stigmem_plugins.Capability for the allowed ones",
+            )
+        offered = core_apis or CoreApis()
+        handles = {name: getattr(offered, Capability(name).field) for name in granted}
+        self.__attrs_init__(  # type: ignore[attr-defined]  # made by attrs for init=False
+            plugin_name,
+            plugin_version,
+            granted,
+            config,
+            *(_accessor(plugin_name, capability, granted, handles) for capability in Capability),
+            lambda: handles.clear(),  # a bound `handles.clear` would lead to the dict
+        )
+
+
+def _accessor(
+    plugin_name: str,
+    capability: Capability,
+    granted: frozenset[str],
+    handles: dict[str, Any],
+) -> Accessor:
+    def accessor() -> Any:
+        try:
+            return handles[capability]
+        except KeyError:
+            why, fix = "not declared", f"add {capability.value!r} to the manifest's capabilities"
+            if capability in granted:
+                why, fix = "taken back", "do not keep the context of a plugin that was refused"
+            message = (
+                f"plugin {plugin_name!r} cannot call {capability.accessor}: "
+                f"capability {capability.value!r} {why}"
+            )
+            raise CapabilityError(message, plugin=plugin_name, fix=fix) from None
+
+    accessor.__name__ = accessor.__qualname__ = capability.accessor
+    return accessor
+
+
+def unknown_capabilities(names: Iterable[str]) -> str:
+    """The fault of declaring capabilities that do not exist, with the nearest that do."""
+    listed = ", ".join(f"{name!r}{suggest(name, CAPABILITY_ALLOWLIST)}" for name in sorted(names))
+    return f"unknown plugin capabilities: {listed}"

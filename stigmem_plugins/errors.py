@@ -1,0 +1,135 @@
+"""Every error that this package raises, under one root.
+
+Each carries what happened (`message`), what to do about it (`fix`) and, where one is to
+blame, the plugin's name (`plugin`). `str()` gives message and fix in one sentence each.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+from typing import Final
+
+TEXT_LIMIT: Final = 500
+"""How many characters of foreign text (exceptions, reasons) an error or audit event repeats."""
+
+
+FAILURES: Final = (Exception, SystemExit)
+"""What plugin code may raise to its own account; any other BaseException is the host's."""
+
+
+class StigmemPluginError(Exception):
+    """The root of all errors of the plugin layer.
+
+    Args:
+        message: The facts: which plugin, hook, file or value, and what is wrong with it.
+        plugin: The plugin that it is about, if one is.
+        fix: What to do, as an instruction.
+
+    Example:
+        >>> error = StigmemPluginError("plugin 'a' is odd", plugin="a", fix="reinstall it")
+        >>> str(error)
+        "plugin 'a' is odd; reinstall it"
+        >>> error.message, error.plugin, error.fix
+        ("plugin 'a' is odd", 'a', 'reinstall it')
+    """
+
+    def __init__(self, message: str, *, plugin: str | None = None, fix: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.plugin = plugin
+        self.fix = fix
+
+    def __str__(self) -> str:
+        return f"{self.message}; {self.fix}" if self.fix else self.message
+
+
+class ManifestError(StigmemPluginError, ValueError):
+    """A manifest, or a handler or hook name in it, cannot be accepted."""
+
+
+class CapabilityError(StigmemPluginError, PermissionError):
+    """A plugin asked its context for something that its manifest does not declare."""
+
+
+class PluginExecutionError(StigmemPluginError, RuntimeError):
+    """A handler raised, or returned what its hook does not allow.
+
+    The handler's own exception is the `__cause__`.
+    """
+
+
+class PluginDiscoveryError(StigmemPluginError, RuntimeError):
+    """Installed plugins could not be read or loaded; the message names every one of them."""
+
+
+class PluginDependencyError(StigmemPluginError, RuntimeError):
+    """A plugin's `depends_on` is not met, or goes round in a circle."""
+
+
+class PluginMigrationError(StigmemPluginError, RuntimeError):
+    """A schema migration cannot be applied; raised by hosts."""
+
+
+class PluginSignatureError(StigmemPluginError, RuntimeError):
+    """A plugin is not signed by a publisher that the operator trusts."""
+
+
+class RegistryFrozenError(StigmemPluginError, RuntimeError):
+    """Something tried to register while the registry does not take registrations."""
+
+
+class RejectError(StigmemPluginError, RuntimeError):
+    """Raised by a voting handler: the same as returning `Deny(reason)`.
+
+    Args:
+        reason: Why, in words that the caller may be shown.
+    """
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+def suggest(name: str, known: Iterable[str]) -> str:
+    """The nearest known name, phrased to follow a wrong one; empty if none is near.
+
+    Example:
+        >>> suggest("recal_rank", ["recall_rank", "audit_emit"])
+        " (did you mean 'recall_rank'?)"
+        >>> suggest("zzz", ["recall_rank"])
+        ''
+    """
+    near = get_close_matches(name, list(known), n=1)
+    return f" (did you mean {near[0]!r}?)" if near else ""
+
+
+def bounded(text: str, secrets: Iterable[str] = ()) -> str:
+    """Foreign text made fit to repeat: secret values masked, length limited to `TEXT_LIMIT`.
+
+    Example:
+        >>> bounded("login with hunter2 failed", ["hunter2"])
+        'login with *** failed'
+        >>> len(bounded("x" * 10_000))
+        500
+    """
+    for secret in sorted(secrets, key=len, reverse=True):
+        text = text.replace(secret, "***")
+    return text if len(text) <= TEXT_LIMIT else text[: TEXT_LIMIT - 1] + "…"
+
+
+def describe(error: BaseException, secrets: Iterable[str] = ()) -> str:
+    """An exception as `Type: text`, fit to repeat; survives a broken `__str__`.
+
+    Example:
+        >>> describe(ValueError("no"))
+        'ValueError: no'
+        >>> describe(KeyError())
+        'KeyError'
+    """
+    try:
+        text = str(error)
+    except Exception:  # noqa: BLE001  # a handler's exception may misbehave in any way
+        text = "(no text: its __str__ failed)"
+    name = type(error).__name__
+    return bounded(f"{name}: {text}" if text else name, secrets)

@@ -1,0 +1,57 @@
+"""Health checks of plugins: asked by the host, reported whatever they do."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from attrs import frozen
+
+from stigmem_hookspecs import PluginHealth, PluginHealthStatus
+from stigmem_plugins.errors import FAILURES, bounded, describe
+from stigmem_plugins.registration import Registration
+
+
+@frozen
+class PluginHealthReport:
+    """How a plugin was when it was last asked.
+
+    Args:
+        plugin_name: The plugin's name.
+        plugin_version: The plugin's version.
+        status: What it reported; unhealthy if its check failed, unknown if it has none.
+        message: Its own words.
+        checked_at: When, as an aware datetime.
+        error_summary: What went wrong with the check itself, if anything did.
+    """
+
+    plugin_name: str
+    plugin_version: str
+    status: PluginHealthStatus
+    message: str
+    checked_at: datetime
+    error_summary: str | None = None
+
+
+def poll(registration: Registration) -> PluginHealthReport:
+    """Ask one plugin how it is. Never raises what the check raises."""
+    check = registration.manifest.health_check
+    error: str | None = None
+    if check is None:
+        health = PluginHealth(PluginHealthStatus.UNKNOWN, "no health check registered")
+    else:
+        try:
+            health = check(registration.context)
+            if not isinstance(health, PluginHealth):
+                error = f"expected PluginHealth, got {type(health).__name__}"
+        except FAILURES as raised:
+            error = describe(raised, registration.secrets)
+    if error:
+        health = PluginHealth(PluginHealthStatus.UNHEALTHY, "health check failed")
+    return PluginHealthReport(
+        plugin_name=registration.manifest.name,
+        plugin_version=registration.manifest.version,
+        status=health.status,
+        message=bounded(str(health.message), registration.secrets),
+        checked_at=datetime.now(UTC),
+        error_summary=error,
+    )

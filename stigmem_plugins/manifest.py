@@ -1,0 +1,166 @@
+"""The manifest: what a plugin says about itself."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Final, Never
+
+from attrs import fields, frozen
+from packaging.specifiers import InvalidSpecifier, SpecifierSet
+from packaging.version import InvalidVersion, Version
+
+from stigmem_hookspecs import HOOK_SPECS
+from stigmem_hookspecs.values import FrozenDict
+from stigmem_plugins.capabilities import CAPABILITY_ALLOWLIST, unknown_capabilities
+from stigmem_plugins.errors import ManifestError, suggest
+
+NAME_PATTERN: Final = re.compile(r"[a-z][a-z0-9-]{2,63}")
+RESERVED_NAMES: Final = frozenset({"core", "system"})
+DEFAULT_REQUIRES_STIGMEM: Final = ">=0.9.0a1"
+
+
+@frozen(init=False)
+class PluginManifest:
+    """A plugin's name, version, needs and hook handlers; immutable once made.
+
+    Args:
+        name: Lower-case letters, digits and dashes, 3 to 64 characters, a letter first; not
+            `core` or `system`. It need not be the distribution's name.
+        version: A PEP 440 version.
+        requires_stigmem: A PEP 440 specifier that the host node's version must meet.
+        capabilities: What handlers may ask their context for; see `Capability`.
+        async_safe: Whether handlers may run in an event loop's thread.
+        hooks: Handlers by hook name; copied into a read-only mapping.
+        routes: Routers for the host to mount; opaque to the plugin layer.
+        health_check: Called as `health_check(ctx)`, returns a `PluginHealth`.
+        config_schema: An attrs, dataclass or pydantic class; an instance of it, made from the
+            operator's settings, is `ctx.config`.
+        depends_on: Names of plugins that must be registered, and run, before this one.
+
+    Raises:
+        ManifestError: One error that lists all faults.
+        TypeError: An unknown keyword; the nearest field is suggested.
+
+    Example:
+        >>> manifest = PluginManifest(
+        ...     name="example-plugin", version="1.0.0", hooks={"audit_emit": lambda ctx, **_: None}
+        ... )
+        >>> manifest.requires_stigmem, manifest.capabilities
+        ('>=0.9.0a1', frozenset())
+        >>> PluginManifest(name="Example", version="one")
+        Traceback (most recent call last):
+        stigmem_plugins.errors.ManifestError: plugin 'Example': name must match \
+[a-z][a-z0-9-]{2,63}; invalid version 'one': use a PEP 440 version such as '1.0.0'
+    """
+
+    name: str
+    version: str
+    requires_stigmem: str
+    capabilities: frozenset[str]
+    async_safe: bool
+    hooks: Mapping[str, Callable[..., Any]]
+    routes: tuple[Any, ...]
+    health_check: Callable[..., Any] | None
+    config_schema: type[Any] | None
+    depends_on: frozenset[str]
+
+    def __init__(
+        self,
+        name: str,
+        version: str,
+        requires_stigmem: str = DEFAULT_REQUIRES_STIGMEM,
+        capabilities: Iterable[str] = frozenset(),
+        async_safe: bool = True,  # noqa: FBT001, FBT002  # the order of fields is published API
+        hooks: Mapping[str, Callable[..., Any]] = FrozenDict(),  # noqa: B008  # read-only
+        routes: Iterable[Any] = (),
+        health_check: Callable[..., Any] | None = None,
+        config_schema: type[Any] | None = None,
+        depends_on: Iterable[str] = frozenset(),
+        **unknown: Never,
+    ) -> None:
+        for keyword in unknown:
+            known = [attribute.name for attribute in fields(PluginManifest)]
+            message = f"PluginManifest has no field {keyword!r}{suggest(keyword, known)}"
+            raise TypeError(message)
+        faults: list[str] = []
+        checked = {
+            "name": _name(name, faults),
+            "version": _version(version, faults),
+            "requires_stigmem": _specifier(requires_stigmem, faults),
+            "capabilities": _names("capabilities", capabilities, faults),
+            "async_safe": async_safe,
+            "hooks": _hooks(hooks, faults),
+            "routes": _routes(routes, faults),
+            "health_check": health_check,
+            "config_schema": config_schema,
+            "depends_on": _names("depends_on", depends_on, faults),
+        }
+        if unknown_names := checked["capabilities"] - CAPABILITY_ALLOWLIST:
+            faults.append(unknown_capabilities(unknown_names))
+        if name in checked["depends_on"]:
+            faults.append("depends_on names the plugin itself: remove it")
+        if not isinstance(async_safe, bool):
+            faults.append(f"async_safe must be a bool, not {async_safe!r}")
+        if health_check is not None and not callable(health_check):
+            faults.append(f"health_check must be callable, not {health_check!r}")
+        if config_schema is not None and not isinstance(config_schema, type):
+            faults.append(f"config_schema must be a class, not {config_schema!r}")
+        if faults:
+            raise ManifestError(f"plugin {name!r}: {'; '.join(faults)}", plugin=str(name))
+        self.__attrs_init__(**checked)  # type: ignore[attr-defined]  # made by attrs for init=False
+
+
+def _name(given: str, faults: list[str]) -> str:
+    if not isinstance(given, str) or not NAME_PATTERN.fullmatch(given):
+        faults.append(f"name must match {NAME_PATTERN.pattern}")
+    elif given in RESERVED_NAMES:
+        faults.append(f"name {given!r} is reserved for the node itself: choose another")
+    return given
+
+
+def _version(given: str, faults: list[str]) -> str:
+    try:
+        Version(given)
+    except (InvalidVersion, TypeError):
+        faults.append(f"invalid version {given!r}: use a PEP 440 version such as '1.0.0'")
+    return given
+
+
+def _specifier(given: str, faults: list[str]) -> str:
+    try:
+        SpecifierSet(given)
+    except (InvalidSpecifier, TypeError, AttributeError):
+        faults.append(
+            f"invalid requires_stigmem {given!r}: use a PEP 440 specifier such as "
+            f"{DEFAULT_REQUIRES_STIGMEM!r}"
+        )
+    return given
+
+
+def _names(field: str, given: Iterable[str], faults: list[str]) -> frozenset[str]:
+    listed = [given] if isinstance(given, str) or not isinstance(given, Iterable) else list(given)
+    if isinstance(given, str) or not all(isinstance(name, str) for name in listed):
+        faults.append(f"{field} must be a set of names, not {given!r}")
+        return frozenset()
+    return frozenset(str(name) for name in listed)
+
+
+def _hooks(given: Mapping[str, Any], faults: list[str]) -> FrozenDict:
+    if not isinstance(given, Mapping):
+        faults.append(f"hooks must map hook names to handlers, not be {given!r}")
+        return FrozenDict()
+    if unknown := sorted(str(hook) for hook in given if hook not in HOOK_SPECS):
+        named = ", ".join(f"{hook!r}{suggest(hook, HOOK_SPECS)}" for hook in unknown)
+        faults.append(f"unknown plugin hooks: {named}")
+    for hook, handler in given.items():
+        if not callable(handler):
+            faults.append(f"the handler of {hook!r} must be callable, not {handler!r}")
+    return FrozenDict({str(hook): handler for hook, handler in given.items()})
+
+
+def _routes(given: Iterable[Any], faults: list[str]) -> tuple[Any, ...]:
+    if not isinstance(given, Iterable):
+        faults.append(f"routes must be an iterable of routers, not {given!r}")
+        return ()
+    return tuple(given)

@@ -1,0 +1,162 @@
+"""What a registry holds of each plugin, and the gate that says when it may take another."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, Final
+
+from attrs import field, frozen
+
+from stigmem_hookspecs.values import FrozenDict
+from stigmem_plugins.capabilities import PluginContext
+from stigmem_plugins.errors import RegistryFrozenError
+from stigmem_plugins.manifest import PluginManifest
+from stigmem_plugins.shim import Handler
+from stigmem_plugins.trust.policy import UNSIGNED, PluginSigningInfo
+
+MANUAL_SOURCE: Final = FrozenDict(type="manual")
+
+
+@frozen
+class PluginInfo:
+    """A registered plugin, for listings; the tuples are sorted."""
+
+    name: str
+    version: str
+    capabilities: tuple[str, ...]
+    hooks: tuple[str, ...]
+    depends_on: tuple[str, ...]
+    discovery_source: Mapping[str, Any]
+    signed_by: str
+
+
+@frozen
+class Candidate:
+    """A plugin that asks to be registered.
+
+    Args:
+        manifest: Its manifest.
+        discovery_source: Where it was found.
+        signing: What was decided about its signature; None where nobody was asked to.
+        claims: Signing facts that somebody stated without verification; shown as claims only.
+    """
+
+    manifest: PluginManifest
+    discovery_source: Mapping[str, Any] = field(default=MANUAL_SOURCE, converter=FrozenDict)
+    signing: PluginSigningInfo | None = None
+    claims: Mapping[str, Any] = field(factory=FrozenDict, converter=FrozenDict)
+
+    @property
+    def name(self) -> str:
+        """The plugin's name."""
+        return self.manifest.name
+
+    @property
+    def signed_by(self) -> str:
+        """The verified certificate identity, else `unsigned`: never a claim."""
+        return self.signing.signing_identity if self.signing else UNSIGNED
+
+    def signing_metadata(self) -> dict[str, Any]:
+        """The trust decision and its reason; claims, if any, are kept apart under `claimed`."""
+        decided = self.signing.audit_metadata() if self.signing else {}
+        return {**decided, "claimed": dict(self.claims)} if self.claims else decided
+
+    def audit_metadata(self) -> dict[str, Any]:
+        """What audit events about the registration say."""
+        manifest = self.manifest
+        return {
+            "plugin_version": manifest.version,
+            "capabilities": sorted(manifest.capabilities),
+            "hooks": sorted(manifest.hooks),
+            "async_safe": manifest.async_safe,
+            "requires_stigmem": manifest.requires_stigmem,
+            "signed_by": self.signed_by,
+            "discovery_source": dict(self.discovery_source),
+            "signing": self.signing_metadata(),
+        }
+
+
+@frozen(eq=False)
+class Registration:
+    """A plugin that was admitted: everything that the registry knows of it."""
+
+    candidate: Candidate
+    context: PluginContext
+    handlers: Mapping[str, Handler]
+    secrets: tuple[str, ...] = field(repr=False)
+
+    @property
+    def manifest(self) -> PluginManifest:
+        """The plugin's manifest."""
+        return self.candidate.manifest
+
+    def info(self) -> PluginInfo:
+        """The plugin as listings show it."""
+        return PluginInfo(
+            name=self.manifest.name,
+            version=self.manifest.version,
+            capabilities=tuple(sorted(self.manifest.capabilities)),
+            hooks=tuple(sorted(self.manifest.hooks)),
+            depends_on=tuple(sorted(self.manifest.depends_on)),
+            discovery_source=self.candidate.discovery_source,
+            signed_by=self.candidate.signed_by,
+        )
+
+
+class Gate:
+    """Says whether a registry takes registrations now.
+
+    Sealed while plugins are loaded and admitted, so that nothing that they run, in whatever
+    thread, can register; frozen for good once the host says so.
+
+    Example:
+        >>> gate = Gate()
+        >>> with gate.sealed():
+        ...     gate.check("plugin 'x'")
+        Traceback (most recent call last):
+        stigmem_plugins.errors.RegistryFrozenError: cannot register plugin 'x': the registry is \
+sealed while plugins are loaded and admitted; register from the host, before or after
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self.holder: object = None
+        self.frozen = False
+
+    def check(self, what: str, seal: object = None) -> None:
+        """Refuse if frozen, or sealed by somebody else than the holder of `seal`.
+
+        Raises:
+            RegistryFrozenError: Says which.
+        """
+        if self.frozen:
+            message = f"cannot register {what}: registry is frozen"
+            fix = "register before freeze(), or make a new registry"
+            raise RegistryFrozenError(message, fix=fix)
+        if self._lock.locked() and seal is not self.holder:
+            raise self._sealed_error(what)
+
+    @contextmanager
+    def sealed(self, what: str = "plugins") -> Iterator[object]:
+        """Keep everybody else from registering while the block runs; yields the seal.
+
+        Raises:
+            RegistryFrozenError: It is sealed already.
+        """
+        if not self._lock.acquire(blocking=False):
+            raise self._sealed_error(what)
+        self.holder = seal = object()
+        try:
+            yield seal
+        finally:
+            self.holder = None
+            self._lock.release()
+
+    @staticmethod
+    def _sealed_error(what: str) -> RegistryFrozenError:
+        message = (
+            f"cannot register {what}: the registry is sealed while plugins are loaded and admitted"
+        )
+        return RegistryFrozenError(message, fix="register from the host, before or after")

@@ -1,0 +1,254 @@
+"""The registry: what a host holds, registers with and fires through."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, Final
+
+from pluggy import PluginManager
+
+from stigmem_hookspecs import HookSemantic, VotingDecision
+from stigmem_plugins import combiners, health
+from stigmem_plugins.admission import Refusal, Rejected, Terms, admit, refuse
+from stigmem_plugins.capabilities import CoreApis, PluginContext
+from stigmem_plugins.dispatch import CoreHandler, Dispatcher
+from stigmem_plugins.errors import StigmemPluginError
+from stigmem_plugins.health import PluginHealthReport
+from stigmem_plugins.manifest import PluginManifest
+from stigmem_plugins.registration import (
+    MANUAL_SOURCE,
+    Candidate,
+    Gate,
+    PluginInfo,
+    Registration,
+)
+from stigmem_plugins.shim import Called, Handler, read_keywords
+from stigmem_plugins.trust.policy import DEVELOPMENT_UNSIGNED_OVERRIDE, UNSIGNED
+
+SURFACE_VERSION: Final = "0.9.0a12"
+"""The node version whose hooks these are; assumed where no node is installed."""
+
+
+class HookRegistry:
+    """Plugins and core handlers, and the four ways to fire a hook.
+
+    A payload's keywords may have any name: the registry's own arguments are positional-only.
+    Every fire raises `ManifestError` for an unknown hook and `PluginExecutionError` for a hook
+    of another semantic, and for a handler that fails (its exception is the cause).
+
+    Args:
+        core_apis: The handles that plugins with the right capabilities get.
+        stigmem_version: The version that `requires_stigmem` is held against. Default: that of
+            the installed `stigmem-node`, else 0.9.0a12.
+
+    Example:
+        >>> from stigmem_hookspecs import Deny
+        >>> registry = HookRegistry()
+        >>> registry.register_plugin(
+        ...     PluginManifest(
+        ...         name="example-plugin",
+        ...         version="1.0.0",
+        ...         hooks={"pre_assert_authorize": lambda ctx, *, source: Deny("not " + source)},
+        ...     )
+        ... )
+        >>> registry.fire_voting("pre_assert_authorize", source="agent:a")
+        Deny(reason='not agent:a')
+    """
+
+    def __init__(
+        self, *, core_apis: CoreApis | None = None, stigmem_version: str | None = None
+    ) -> None:
+        self._core_apis = core_apis or CoreApis()
+        self._stigmem_version = stigmem_version
+        self.gate = Gate()
+        """Says whether registrations are taken; startup seals it while plugins load."""
+        self._dispatcher = Dispatcher(self.gate.check)
+        self._health: tuple[PluginHealthReport, ...] = ()
+
+    # Registration
+
+    def register_plugin(
+        self,
+        manifest: PluginManifest,
+        *,
+        discovery_source: Mapping[str, Any] | None = None,
+        signing_identity: str = UNSIGNED,
+        signing_metadata: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Register one plugin: the host's own act, which signing does not gate.
+
+        Args:
+            manifest: The plugin.
+            discovery_source: Where it came from; default `{"type": "manual"}`.
+            signing_identity: Who is said to have signed it. Nobody verified that here, so it is
+                kept as a claim and never shown as the plugin's `signed_by`.
+            signing_metadata: Further claims.
+
+        Raises:
+            ManifestError: It is refused; nothing of it is left behind.
+            PluginDependencyError: A plugin that it depends on is not registered.
+            RegistryFrozenError: Registrations are not taken now.
+        """
+        claims = dict(signing_metadata or {})
+        if signing_identity != UNSIGNED:
+            claims["signing_identity"] = signing_identity
+        candidate = Candidate(manifest, discovery_source or MANUAL_SOURCE, claims=claims)
+        what = f"plugin {manifest.name!r}"
+        self.gate.check(what)
+        with self.gate.sealed(what) as seal:
+            self.admit([candidate], seal)
+
+    def register_core_handler(
+        self,
+        hook: str,
+        handler: Callable[..., Any],
+        *,
+        name: str,
+        capabilities: Iterable[str] | None = None,
+    ) -> None:
+        """Register a handler of the node itself.
+
+        Args:
+            hook: The hook's name.
+            handler: Any callable of the shape that the hook asks for.
+            name: Its name, such as `core.001.sanitize`; core handlers are sorted by it.
+            capabilities: What it may ask its context for; None means nothing.
+
+        Raises:
+            ManifestError: Unknown hook, unusable handler, or a name that the hook has already.
+            RegistryFrozenError: Registrations are not taken now.
+        """
+        what = f"core handler {name!r}"
+        self.gate.check(what)
+        with self.gate.sealed(what):
+            spec = self._dispatcher.spec(hook)
+            context = PluginContext(
+                plugin_name="core",
+                capabilities=capabilities or (),
+                core_apis=self._core_apis,
+            )
+            keywords = read_keywords(handler, spec)
+            self._dispatcher.add_core(
+                CoreHandler(spec, Handler("core", name, handler, keywords, context))
+            )
+
+    def freeze(self) -> None:
+        """Take no registrations any more; freezing twice is no error."""
+        self.gate.frozen = True
+
+    def admit(
+        self, candidates: Sequence[Candidate], seal: object
+    ) -> tuple[Registration, ...]:
+        """Register a batch, in dependency order, or nothing of it.
+
+        Args:
+            candidates: Plugins of different names.
+            seal: What `gate.sealed()` yielded to the caller.
+
+        Raises:
+            StigmemPluginError: A plugin is refused; the message names every one that is.
+            RegistryFrozenError: The registry is frozen, or somebody else holds the seal.
+        """
+        self.gate.check("plugins", seal)
+        version = self._stigmem_version or installed_node_version() or SURFACE_VERSION
+        return admit(candidates, self._dispatcher, Terms(self._core_apis, version))
+
+    def refuse(self, refused: Sequence[tuple[Rejected, Refusal]]) -> StigmemPluginError:
+        """Audit refusals that were decided before admission; returns the error to raise."""
+        return refuse(refused, self._dispatcher.trail)
+
+    # Firing
+
+    def fire_voting(self, hook: str, /, **payload: Any) -> VotingDecision:
+        """Ask the handlers in turn; the first Deny wins, and none at all is Allow."""
+        handlers, spec = self._dispatcher.prepare(hook, HookSemantic.VOTING)
+        return combiners.vote(handlers, spec, self._dispatcher.trail, payload)
+
+    def fire_filter_chain(self, hook: str, value: Any, /, **payload: Any) -> Any:
+        """Pass the value through the handlers; each gets what the one before it returned."""
+        handlers, spec = self._dispatcher.prepare(hook, HookSemantic.FILTER_CHAIN)
+        return combiners.chain(handlers, spec, self._dispatcher.trail, payload, value)
+
+    def fire_score_delta(
+        self, hook: str, scored_results: Any, /, **payload: Any
+    ) -> dict[str, float]:
+        """Sum the score changes that the handlers return, by id."""
+        handlers, spec = self._dispatcher.prepare(hook, HookSemantic.SCORE_DELTA)
+        return combiners.merge(handlers, spec, self._dispatcher.trail, payload, scored_results)
+
+    def fire_fire_and_forget(self, hook: str, /, **payload: Any) -> None:
+        """Tell every handler; failures are logged, on a strict hook raised after all were told."""
+        handlers, spec = self._dispatcher.prepare(hook, HookSemantic.FIRE_AND_FORGET)
+        trail = self._dispatcher.trail
+        combiners.notify(handlers, spec, trail, payload, strict=spec.strict)
+
+    # Looking
+
+    @property
+    def plugin_manager(self) -> PluginManager:
+        """pluggy's plugin manager, on which native pluggy plugins can be registered."""
+        return self._dispatcher.manager
+
+    @property
+    def audit_failures(self) -> int:
+        """How many of the layer's own audit events an `audit_emit` handler's failure swallowed."""
+        return self._dispatcher.trail.undelivered
+
+    def handlers_for(self, hook: str) -> tuple[Called, ...]:
+        """A hook's handlers in call order; each has a `.handler_name` and a `.plugin_name`."""
+        return self._dispatcher.handlers(hook)
+
+    def registered_plugins(self) -> frozenset[str]:
+        """The names of the registered plugins."""
+        return frozenset(self._dispatcher.registrations)
+
+    def plugin_registration_order(self) -> tuple[str, ...]:
+        """The names of the registered plugins, in the order of registration."""
+        return tuple(self._dispatcher.registrations)
+
+    def plugin_versions(self) -> dict[str, str]:
+        """The versions of the registered plugins by name."""
+        return {name: r.manifest.version for name, r in self._dispatcher.registrations.items()}
+
+    def plugin_infos(self) -> tuple[PluginInfo, ...]:
+        """All registered plugins, in the order of registration."""
+        return tuple(r.info() for r in self._dispatcher.registrations.values())
+
+    def plugin_info(self, name: str) -> PluginInfo | None:
+        """One registered plugin, or None."""
+        registration = self._dispatcher.registrations.get(name)
+        return registration.info() if registration else None
+
+    def plugin_signing_metadata(self, name: str) -> dict[str, Any]:
+        """The trust decision about a plugin and its reason; {} if unknown or not asked for."""
+        registration = self._dispatcher.registrations.get(name)
+        return registration.candidate.signing_metadata() if registration else {}
+
+    def development_unsigned_plugins(self) -> tuple[str, ...]:
+        """The plugins that run only because signing is off, in the order of registration."""
+        return tuple(
+            name
+            for name, registration in self._dispatcher.registrations.items()
+            if (signing := registration.candidate.signing)
+            and signing.trust_decision == DEVELOPMENT_UNSIGNED_OVERRIDE
+        )
+
+    def poll_plugin_health(self) -> tuple[PluginHealthReport, ...]:
+        """Run every plugin's health check; returns, and keeps, the reports."""
+        self._health = tuple(map(health.poll, self._dispatcher.registrations.values()))
+        return self._health
+
+    def plugin_health_reports(self) -> tuple[PluginHealthReport, ...]:
+        """The reports of the last `poll_plugin_health()`; empty before the first."""
+        return self._health
+
+
+def installed_node_version() -> str | None:
+    """The version of the installed `stigmem-node` distribution, or None."""
+    from importlib.metadata import PackageNotFoundError, version  # noqa: PLC0415  # slow to import
+
+    try:
+        return version("stigmem-node")
+    except PackageNotFoundError:
+        return None

@@ -1,0 +1,115 @@
+"""The operator's settings for the plugin layer, read from the environment."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping
+from typing import Final, Protocol, Self
+
+from attrs import frozen
+
+from stigmem_plugins.errors import StigmemPluginError
+
+PREFIX: Final = "STIGMEM_PLUGIN_"
+SIGNING_REQUIRED: Final = f"{PREFIX}SIGNING_REQUIRED"
+TRUSTED_PUBLISHERS: Final = f"{PREFIX}TRUSTED_PUBLISHERS"
+OVERRIDE_PUBLISHERS: Final = f"{PREFIX}TRUST_OVERRIDE_PUBLISHERS"
+AUTO_DISCOVERY_ENABLED: Final = f"{PREFIX}AUTO_DISCOVERY_ENABLED"
+SETTING_NAMES: Final = frozenset(
+    {SIGNING_REQUIRED, TRUSTED_PUBLISHERS, OVERRIDE_PUBLISHERS, AUTO_DISCOVERY_ENABLED}
+)
+"""Variables that are settings of the layer, hence never configuration of a plugin."""
+
+TRUE_WORDS: Final = frozenset({"1", "true", "yes", "on"})
+FALSE_WORDS: Final = frozenset({"0", "false", "no", "off"})
+
+
+class SettingsLike(Protocol):
+    """What a host's own settings object must offer; its attributes are read when needed."""
+
+    @property
+    def plugin_signing_required(self) -> bool:
+        """Whether only plugins with a trusted signature load."""
+
+    @property
+    def plugin_trusted_publishers(self) -> str | Iterable[str]:
+        """Accepted signing identities, as a comma list or an iterable."""
+
+    @property
+    def plugin_trust_override_publishers(self) -> str | Iterable[str]:
+        """Identities accepted as audited exceptions."""
+
+    @property
+    def plugin_auto_discovery_enabled(self) -> bool:
+        """Whether installed plugins are looked for at all."""
+
+
+@frozen
+class PluginSettings:
+    """The settings of the plugin layer.
+
+    Example:
+        >>> environ = {"STIGMEM_PLUGIN_SIGNING_REQUIRED": "off"}
+        >>> PluginSettings.from_environment(environ).plugin_signing_required
+        False
+        >>> PluginSettings.from_environment({}).plugin_signing_required
+        True
+    """
+
+    plugin_signing_required: bool = True
+    plugin_trusted_publishers: tuple[str, ...] = ()
+    plugin_trust_override_publishers: tuple[str, ...] = ()
+    plugin_auto_discovery_enabled: bool = True
+
+    @classmethod
+    def from_environment(cls, environ: Mapping[str, str] | None = None) -> Self:
+        """Read the settings from `environ`, by default the process's environment.
+
+        Raises:
+            StigmemPluginError: A value cannot be read; names the variable and what it takes.
+        """
+        source = os.environ if environ is None else environ
+        return cls(
+            plugin_signing_required=_flag(source, SIGNING_REQUIRED),
+            plugin_trusted_publishers=identities(source.get(TRUSTED_PUBLISHERS, "")),
+            plugin_trust_override_publishers=identities(source.get(OVERRIDE_PUBLISHERS, "")),
+            plugin_auto_discovery_enabled=_flag(source, AUTO_DISCOVERY_ENABLED),
+        )
+
+
+def parse_flag(text: str) -> bool:
+    """A yes or no as an operator writes it.
+
+    Raises:
+        ValueError: It is neither; the message lists what is.
+
+    Example:
+        >>> parse_flag(" Yes "), parse_flag("0")
+        (True, False)
+    """
+    word = text.strip().lower()
+    if word in TRUE_WORDS:
+        return True
+    if word in FALSE_WORDS:
+        return False
+    message = f"must be one of {', '.join(sorted(TRUE_WORDS | FALSE_WORDS))}, not {text!r}"
+    raise ValueError(message)
+
+
+def identities(given: str | Iterable[str]) -> tuple[str, ...]:
+    """Signing identities from a comma list or an iterable; blanks are dropped.
+
+    Example:
+        >>> identities("a@example.com, b@example.com,")
+        ('a@example.com', 'b@example.com')
+    """
+    listed = given.split(",") if isinstance(given, str) else given
+    return tuple(stripped for identity in listed if (stripped := identity.strip()))
+
+
+def _flag(environ: Mapping[str, str], name: str) -> bool:
+    try:
+        return parse_flag(environ.get(name, "true"))
+    except ValueError as error:
+        message = f"setting {name} {error}"
+        raise StigmemPluginError(message, fix=f"correct {name}, or unset it") from None

@@ -1,0 +1,81 @@
+"""The pytest plugin: fixtures for authors, and `stigmem_node.plugins` where no node is.
+
+Loaded by pytest through the `pytest11` entry point; switch it off with
+`-p no:stigmem_plugins`.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+    from stigmem_plugins.capabilities import PluginContext
+    from stigmem_plugins.testing.registries import TestPluginRegistry
+
+# Fixtures import what they use when they are used: this module is imported at every start
+# of pytest wherever the distribution is installed.
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Declare the ini option `stigmem_plugins_bridge`."""
+    parser.addini(
+        "stigmem_plugins_bridge",
+        "serve stigmem_node.plugins from stigmem-plugins even where stigmem-node is installed",
+        type="bool",
+        default=False,
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Let test modules import `stigmem_node.plugins`."""
+    from stigmem_plugins import bridge  # noqa: PLC0415  # see above
+
+    if config.getini("stigmem_plugins_bridge"):
+        bridge.install()
+    else:
+        bridge.install_fallback()
+
+
+@pytest.fixture
+def hook_registry() -> TestPluginRegistry:
+    """An empty registry that keeps its audit events.
+
+    Example:
+        def test_registers(hook_registry):
+            hook_registry.register_plugin(plugin_manifest())
+            assert hook_registry.audit_events[-1].event_type == "plugin.registered"
+    """
+    from stigmem_plugins.testing.registries import TestPluginRegistry  # noqa: PLC0415  # see above
+
+    return TestPluginRegistry()
+
+
+@pytest.fixture
+def plugin_context() -> Callable[..., PluginContext]:
+    """Makes a context with handles for some capabilities, to call a handler directly.
+
+    Example:
+        def test_audits(plugin_context):
+            seen = []
+            post_assert_audit(plugin_context(audit_emitter=seen.append), fact=None)
+            assert seen
+    """
+    from stigmem_plugins.capabilities import (  # noqa: PLC0415  # see above
+        Capability,
+        CoreApis,
+        PluginContext,
+    )
+
+    def make(plugin_name: str = "example-plugin", **handles: Any) -> PluginContext:
+        """Grant the capabilities whose `CoreApis` fields are given."""
+        granted = {capability for capability in Capability if capability.field in handles}
+        return PluginContext(
+            plugin_name=plugin_name, capabilities=granted, core_apis=CoreApis(**handles)
+        )
+
+    return make

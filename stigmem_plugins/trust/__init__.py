@@ -1,0 +1,1 @@
+"""Whose plugins may run: decided before a line of them does."""
