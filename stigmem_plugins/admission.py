@@ -201,15 +201,20 @@ class _Examination:
         self, handler: Called, _spec: HookSpec, problem: BaseException | str
     ) -> PluginExecutionError:
         if isinstance(problem, BaseException):
-            self._refuse(handler, CONFIG_EXCEPTION, describe(problem))
+            self._refuse(handler, CONFIG_EXCEPTION, describe(problem, self._secrets(handler)))
         else:
             self._refuse(handler, CONFIG_RESULT, problem)
         return PluginExecutionError("a config_validate handler failed")
 
+    def _secrets(self, handler: Called) -> set[str]:
+        return {*handler.secrets, *self._registration.secrets}
+
     def _refuse(self, handler: Called, reason: str, text: str) -> None:
         name = self._registration.manifest.name
-        text = bounded(text, {*handler.secrets, *self._registration.secrets})
-        message = f"plugin {name!r} is refused by config_validate of {handler.handler_name!r}: {text}"
+        text = bounded(text, self._secrets(handler))
+        message = (
+            f"plugin {name!r} is refused by config_validate of {handler.handler_name!r}: {text}"
+        )
         fix = "correct the plugin's configuration, or the validator"
         self.refusal = Refusal(reason, ManifestError(message, plugin=name, fix=fix))
 

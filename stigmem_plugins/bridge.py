@@ -54,7 +54,8 @@ def install() -> None:
             "serve it, and one process can have only one of the two"
         )
         raise StigmemPluginError(
-            message, fix="call stigmem_plugins.bridge.install() before anything imports stigmem_node"
+            message,
+            fix="call stigmem_plugins.bridge.install() before anything imports stigmem_node",
         )
     if _front not in sys.meta_path:
         sys.meta_path.insert(0, _front)

@@ -145,13 +145,13 @@ capabilities
             )
         offered = core_apis or CoreApis()
         handles = {name: getattr(offered, Capability(name).field) for name in granted}
-        self.__attrs_init__(  # type: ignore[attr-defined]  # made by attrs for init=False
+        self.__attrs_init__(  # type: ignore[call-arg]  # mypy takes our own __init__ for it
             plugin_name,
             plugin_version,
             granted,
             config,
             *(_accessor(plugin_name, capability, granted, handles) for capability in Capability),
-            lambda: handles.clear(),  # a bound `handles.clear` would lead to the dict
+            lambda: handles.clear(),  # noqa: PLW0108  # the bound method leads to the dict
         )
 
 

@@ -20,6 +20,7 @@ from stigmem_plugins.shim import Called
 
 log = logging.getLogger("stigmem.plugins.registry")
 
+
 class Reporter(Protocol):
     """Who is told what handlers do wrong, and whom they deny."""
 
@@ -126,9 +127,8 @@ def notify(
                 log.warning("%s", failure)
     if strict and failures:
         texts = "; ".join(str(failure) for failure in failures)
-        raise PluginExecutionError(
-            f"audit hook {spec.name!r}: {texts}", plugin=failures[0].plugin
-        ) from _cause(failures, spec)
+        message = f"audit hook {spec.name!r}: {texts}"
+        raise PluginExecutionError(message, plugin=failures[0].plugin) from _cause(failures, spec)
 
 
 def _cause(failures: list[PluginExecutionError], spec: HookSpec) -> BaseException | None:

@@ -124,15 +124,10 @@ unknown key 'larges' (did you mean 'largest'?); set STIGMEM_PLUGIN_EXAMPLE_PLUGI
         return Configuration()
     options = {option.name: option for option in _options(schema)}
     table = (read_tables() if tables is None else tables).get(manifest.name, {})
-    faults = [
-        f"unknown key {key!r}{suggest(key, options)}" for key in table if key not in options
-    ]
-    given = {name: table[name] for name in options if name in table}
-    source = os.environ if environ is None else environ
-    for name in options:
-        spelled = variable(manifest.name, name)
-        if spelled in source and spelled not in SETTING_NAMES:
-            given[name] = source[spelled]
+    if not isinstance(table, Mapping):
+        table = {"(its table is not a table)": table}
+    faults = [f"unknown key {key!r}{suggest(key, options)}" for key in table if key not in options]
+    given = _given(manifest.name, options, table, os.environ if environ is None else environ)
     secrets = tuple(_texts(given[name] for name in given if options[name].secret))
     values: dict[str, Any] = {}
     for name, option in options.items():
@@ -145,7 +140,7 @@ unknown key 'larges' (did you mean 'largest'?); set STIGMEM_PLUGIN_EXAMPLE_PLUGI
             faults.append(f"{name} is required")
     if not faults:
         try:
-            value = _build(schema, values)
+            value = _build(schema, values, secrets)
         except ValueError as error:
             faults.append(str(error))
         else:
@@ -154,6 +149,18 @@ unknown key 'larges' (did you mean 'largest'?); set STIGMEM_PLUGIN_EXAMPLE_PLUGI
     message = f"plugin {manifest.name!r} is misconfigured: {bounded('; '.join(faults), secrets)}"
     fix = f"set {variable(manifest.name)}<KEY> or [tool.stigmem.plugins.{manifest.name}]"
     raise ManifestError(message, plugin=manifest.name, fix=fix)
+
+
+def _given(
+    plugin_name: str, options: Iterable[str], table: Tables, environ: Mapping[str, str]
+) -> dict[str, Any]:
+    """What the operator gave for each option: the environment's word, else the table's."""
+    given = {name: table[name] for name in options if name in table}
+    for name in options:
+        spelled = variable(plugin_name, name)
+        if spelled in environ and spelled not in SETTING_NAMES:
+            given[name] = environ[spelled]
+    return given
 
 
 def masked(config: Any) -> dict[str, Any]:
@@ -222,7 +229,7 @@ def _for_pydantic(given: Any, hint: Any) -> Any:
     return given
 
 
-def _build(schema: type[Any], values: Mapping[str, Any]) -> Any:
+def _build(schema: type[Any], values: Mapping[str, Any], secrets: tuple[str, ...]) -> Any:
     """An instance of the schema.
 
     Raises:
@@ -233,7 +240,7 @@ def _build(schema: type[Any], values: Mapping[str, Any]) -> Any:
     except Exception as error:
         details = getattr(error, "errors", None)
         if not callable(details):
-            raise ValueError(describe(error)) from error
+            raise ValueError(describe(error, secrets)) from error  # noqa: TRY004  # it failed to build
         faults = details(include_input=False, include_url=False)  # pydantic's ValidationError
         lines = [f"{'.'.join(map(str, f['loc']))} {f['msg']}".strip() for f in faults]
         raise ValueError("; ".join(lines)) from error

@@ -14,7 +14,7 @@ from stigmem_plugins.settings import parse_flag
 _CONTAINERS: Final = (list, tuple, set, frozenset)
 
 
-def convert(given: Any, hint: Any) -> Any:
+def convert(given: Any, hint: Any) -> Any:  # noqa: PLR0911  # a return for each kind of type
     """Turn a TOML value or an environment variable's text into an instance of `hint`.
 
     Knows str, bool, int, float, Path, enumerations, Literal, optional and union types, dict (as

@@ -96,8 +96,11 @@ class _Shims:
     def __init__(self, name: str) -> None:
         self.name = name
 
-    def add(self, handler: Handler, spec: HookSpec, **options: bool) -> None:
-        setattr(self, spec.name, hookimpl(hookimpl_function(handler, spec), **options))
+    def add(
+        self, handler: Handler, spec: HookSpec, *, tryfirst: bool = False, trylast: bool = False
+    ) -> None:
+        shim = hookimpl_function(handler, spec)
+        setattr(self, spec.name, hookimpl(shim, tryfirst=tryfirst, trylast=trylast))
 
 
 @frozen(eq=False)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime
+from typing import Any
 
 from attrs import frozen
 
@@ -35,18 +37,10 @@ class PluginHealthReport:
 def poll(registration: Registration) -> PluginHealthReport:
     """Ask one plugin how it is. Never raises what the check raises."""
     check = registration.manifest.health_check
-    error: str | None = None
     if check is None:
-        health = PluginHealth(PluginHealthStatus.UNKNOWN, "no health check registered")
+        health, error = PluginHealth(PluginHealthStatus.UNKNOWN, "no health check registered"), None
     else:
-        try:
-            health = check(registration.context)
-            if not isinstance(health, PluginHealth):
-                error = f"expected PluginHealth, got {type(health).__name__}"
-        except FAILURES as raised:
-            error = describe(raised, registration.secrets)
-    if error:
-        health = PluginHealth(PluginHealthStatus.UNHEALTHY, "health check failed")
+        health, error = _ask(check, registration)
     return PluginHealthReport(
         plugin_name=registration.manifest.name,
         plugin_version=registration.manifest.version,
@@ -55,3 +49,15 @@ def poll(registration: Registration) -> PluginHealthReport:
         checked_at=datetime.now(UTC),
         error_summary=error,
     )
+
+
+def _ask(check: Callable[..., Any], registration: Registration) -> tuple[PluginHealth, str | None]:
+    try:
+        health = check(registration.context)
+    except FAILURES as raised:
+        error = describe(raised, registration.secrets)
+    else:
+        if isinstance(health, PluginHealth):
+            return health, None
+        error = f"expected PluginHealth, got {type(health).__name__}"
+    return PluginHealth(PluginHealthStatus.UNHEALTHY, "health check failed"), error

@@ -72,7 +72,7 @@ class PluginManifest:
         requires_stigmem: str = DEFAULT_REQUIRES_STIGMEM,
         capabilities: Iterable[str] = frozenset(),
         async_safe: bool = True,  # noqa: FBT001, FBT002  # the order of fields is published API
-        hooks: Mapping[str, Callable[..., Any]] = FrozenDict(),  # noqa: B008  # read-only
+        hooks: Mapping[str, Callable[..., Any]] = FrozenDict(),  # read-only
         routes: Iterable[Any] = (),
         health_check: Callable[..., Any] | None = None,
         config_schema: type[Any] | None = None,
@@ -84,34 +84,29 @@ class PluginManifest:
             message = f"PluginManifest has no field {keyword!r}{suggest(keyword, known)}"
             raise TypeError(message)
         faults: list[str] = []
-        checked = {
-            "name": _name(name, faults),
-            "version": _version(version, faults),
-            "requires_stigmem": _specifier(requires_stigmem, faults),
-            "capabilities": _names("capabilities", capabilities, faults),
-            "async_safe": async_safe,
-            "hooks": _hooks(hooks, faults),
-            "routes": _routes(routes, faults),
-            "health_check": health_check,
-            "config_schema": config_schema,
-            "depends_on": _names("depends_on", depends_on, faults),
-        }
-        if unknown_names := checked["capabilities"] - CAPABILITY_ALLOWLIST:
+        self.__attrs_init__(
+            name=_name(name, faults),
+            version=_version(version, faults),
+            requires_stigmem=_specifier(requires_stigmem, faults),
+            capabilities=_names("capabilities", capabilities, faults),
+            async_safe=async_safe,
+            hooks=_hooks(hooks, faults),
+            routes=_routes(routes, faults),
+            health_check=health_check,
+            config_schema=config_schema,
+            depends_on=_names("depends_on", depends_on, faults),
+        )
+        _kinds(async_safe, health_check, config_schema, faults)
+        if unknown_names := self.capabilities - CAPABILITY_ALLOWLIST:
             faults.append(unknown_capabilities(unknown_names))
-        if name in checked["depends_on"]:
+        if name in self.depends_on:
             faults.append("depends_on names the plugin itself: remove it")
-        if not isinstance(async_safe, bool):
-            faults.append(f"async_safe must be a bool, not {async_safe!r}")
-        if health_check is not None and not callable(health_check):
-            faults.append(f"health_check must be callable, not {health_check!r}")
-        if config_schema is not None and not isinstance(config_schema, type):
-            faults.append(f"config_schema must be a class, not {config_schema!r}")
         if faults:
-            raise ManifestError(f"plugin {name!r}: {'; '.join(faults)}", plugin=str(name))
-        self.__attrs_init__(**checked)  # type: ignore[attr-defined]  # made by attrs for init=False
+            message = f"plugin {name!r}: {'; '.join(faults)}"
+            raise ManifestError(message, plugin=str(name))
 
 
-def _name(given: str, faults: list[str]) -> str:
+def _name(given: Any, faults: list[str]) -> Any:
     if not isinstance(given, str) or not NAME_PATTERN.fullmatch(given):
         faults.append(f"name must match {NAME_PATTERN.pattern}")
     elif given in RESERVED_NAMES:
@@ -119,7 +114,16 @@ def _name(given: str, faults: list[str]) -> str:
     return given
 
 
-def _version(given: str, faults: list[str]) -> str:
+def _kinds(async_safe: Any, health_check: Any, config_schema: Any, faults: list[str]) -> None:
+    if not isinstance(async_safe, bool):
+        faults.append(f"async_safe must be a bool, not {async_safe!r}")
+    if health_check is not None and not callable(health_check):
+        faults.append(f"health_check must be callable, not {health_check!r}")
+    if config_schema is not None and not isinstance(config_schema, type):
+        faults.append(f"config_schema must be a class, not {config_schema!r}")
+
+
+def _version(given: Any, faults: list[str]) -> Any:
     try:
         Version(given)
     except (InvalidVersion, TypeError):
@@ -127,7 +131,7 @@ def _version(given: str, faults: list[str]) -> str:
     return given
 
 
-def _specifier(given: str, faults: list[str]) -> str:
+def _specifier(given: Any, faults: list[str]) -> Any:
     try:
         SpecifierSet(given)
     except (InvalidSpecifier, TypeError, AttributeError):
@@ -138,7 +142,7 @@ def _specifier(given: str, faults: list[str]) -> str:
     return given
 
 
-def _names(field: str, given: Iterable[str], faults: list[str]) -> frozenset[str]:
+def _names(field: str, given: Any, faults: list[str]) -> frozenset[str]:
     listed = [given] if isinstance(given, str) or not isinstance(given, Iterable) else list(given)
     if isinstance(given, str) or not all(isinstance(name, str) for name in listed):
         faults.append(f"{field} must be a set of names, not {given!r}")
@@ -146,7 +150,7 @@ def _names(field: str, given: Iterable[str], faults: list[str]) -> frozenset[str
     return frozenset(str(name) for name in listed)
 
 
-def _hooks(given: Mapping[str, Any], faults: list[str]) -> FrozenDict:
+def _hooks(given: Any, faults: list[str]) -> FrozenDict:
     if not isinstance(given, Mapping):
         faults.append(f"hooks must map hook names to handlers, not be {given!r}")
         return FrozenDict()
@@ -159,7 +163,7 @@ def _hooks(given: Mapping[str, Any], faults: list[str]) -> FrozenDict:
     return FrozenDict({str(hook): handler for hook, handler in given.items()})
 
 
-def _routes(given: Iterable[Any], faults: list[str]) -> tuple[Any, ...]:
+def _routes(given: Any, faults: list[str]) -> tuple[Any, ...]:
     if not isinstance(given, Iterable):
         faults.append(f"routes must be an iterable of routers, not {given!r}")
         return ()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final
 
@@ -137,9 +136,7 @@ class HookRegistry:
         """Take no registrations any more; freezing twice is no error."""
         self.gate.frozen = True
 
-    def admit(
-        self, candidates: Sequence[Candidate], seal: object
-    ) -> tuple[Registration, ...]:
+    def admit(self, candidates: Sequence[Candidate], seal: object) -> tuple[Registration, ...]:
         """Register a batch, in dependency order, or nothing of it.
 
         Args:

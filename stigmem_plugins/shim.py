@@ -88,6 +88,7 @@ class Handler:
     secrets: tuple[str, ...] = field(default=(), repr=False)
 
     def __call__(self, payload: Payload, *value: Any) -> Any:
+        """Call the function with the context, the value and the keywords that it takes."""
         return self.function(self.context, *value, **self.keywords.choose(payload))
 
 
@@ -128,7 +129,8 @@ def read_keywords(function: Callable[..., Any], spec: HookSpec) -> Keywords:
     unfillable = [
         parameter.name
         for parameter in positional[spec.positional :]
-        if parameter.kind is inspect.Parameter.POSITIONAL_ONLY and parameter.default is parameter.empty
+        if parameter.kind is inspect.Parameter.POSITIONAL_ONLY
+        and parameter.default is parameter.empty
     ]
     accepts = len(positional) if inspect.Parameter.VAR_POSITIONAL not in kinds else spec.positional
     if accepts < spec.positional or unfillable:
@@ -164,17 +166,15 @@ def _innermost(function: Callable[..., Any]) -> Callable[..., Any]:
 
 def hookimpl_function(handler: Handler, spec: HookSpec) -> Callable[..., Any]:
     """A plain function for pluggy that calls the handler; it carries it as `handler`."""
-    if spec.semantic.takes_value:
 
-        def shim(value: Any, payload: Payload) -> Any:
-            return handler(payload, value)
+    def with_value(value: Any, payload: Payload) -> Any:
+        return handler(payload, value)
 
-    else:
+    def without_value(payload: Payload) -> Any:
+        return handler(payload)
 
-        def shim(payload: Payload) -> Any:  # type: ignore[misc]  # the other half of the choice
-            return handler(payload)
-
-    shim.handler = handler  # type: ignore[attr-defined]  # how dispatch finds it again
+    shim: Callable[..., Any] = with_value if spec.semantic.takes_value else without_value
+    vars(shim)["handler"] = handler  # how dispatch finds it again
     return shim
 
 
@@ -196,6 +196,7 @@ class NativeHandler:
         return f"{self.impl.plugin_name}.{handler_label(self.impl.function)}"
 
     def __call__(self, payload: Payload, *value: Any) -> Any:
+        """Call the function with the arguments of the hookspec that it names."""
         given = {**payload, "payload": payload, **dict(zip(("value",), value, strict=False))}
         keywords = {name: given[name] for name in self.impl.kwargnames if name in given}
         # A keyword that this fire lacks is None, which is its default in every hookspec.

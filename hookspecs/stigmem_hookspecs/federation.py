@@ -1,4 +1,4 @@
-"""Hooks where nodes meet: facts that come from other nodes and facts that go to them."""
+"""Hooks between nodes: facts that come from a peer, and facts that go to one."""
 
 from __future__ import annotations
 
@@ -28,35 +28,32 @@ def federation_peer_authenticate(
     tenant: TenantContext | None = None,
     payload: Payload = NO_PAYLOAD,
 ) -> VotingDecision:
-    """Decide whether another node may become a peer.
+    """Decide whether a peer is who it says, beyond what the node itself checked.
 
-    Called when a peer is registered, before the host contacts it or keeps anything of it.
-    The vote is on the node as a whole; its facts are voted on one by one as they arrive.
+    Called when a peer introduces itself or opens an exchange. The node's own checks come
+    first: a plugin can refuse a peer, never admit one that the node refused.
 
     Args:
-        req: The registration: the other node's address, its key and the scopes that it asks
-            for, in the host's own type. Do not change it. Nothing in it is verified yet.
-        identity: Who registers the peer, which is not the peer itself.
-        tenant: The tenant of whoever registers it.
+        req: The peer's request; the host's, do not change it.
+        identity: The peer's identity as the node established it.
+        tenant: The tenant that the exchange concerns.
         payload: All keywords of this fire, exactly as the host passed them.
 
     Returns:
-        `Allow()` to let the host go on to its own verification, which a plugin cannot skip;
-        `Deny(reason)` to refuse the peer. Whoever registers it is shown the reason.
+        `Allow()`, or `Deny(reason)`: the exchange does not take place.
 
     Raises:
-        RejectError: A refusal with that reason.
-        Exception: Any other leaves the peer unregistered: nobody becomes one by accident.
+        RejectError: Counts as `Deny` with its reason.
+        Exception: Any other refuses the peer too, and is audited as a handler error.
 
     Example:
-        >>> from stigmem_plugins import Allow, Deny
+        >>> from stigmem_hookspecs import Allow, Deny
         >>> from stigmem_plugins.testing import TestPluginRegistry
-        >>> def https_only(ctx, *, req, **_):
-        ...     secure = req["node_url"].startswith("https://")
-        ...     return Allow() if secure else Deny("peers are reached by https only")
-        >>> registry = TestPluginRegistry.with_hooks(federation_peer_authenticate=https_only)
-        >>> registry.fire_voting("federation_peer_authenticate", req={"node_url": "http://b.test"})
-        Deny(reason='peers are reached by https only')
+        >>> def partners_only(ctx, *, req, **_):
+        ...     return Allow() if req["node_id"].endswith(".example") else Deny("unknown partner")
+        >>> registry = TestPluginRegistry.with_hooks(federation_peer_authenticate=partners_only)
+        >>> registry.fire_voting("federation_peer_authenticate", req={"node_id": "node.test"})
+        Deny(reason='unknown partner')
     """
 
 
@@ -70,41 +67,37 @@ def federation_inbound_validate(
     token_payload: Any = None,
     payload: Payload = NO_PAYLOAD,
 ) -> VotingDecision:
-    """Decide whether to take in one fact from another node.
+    """Decide whether to take a fact that a peer sent.
 
-    Called for each fact of a delivery by itself; a refusal leaves the others alone. A sender
-    proves itself with a capability token or as a known peer, and the host passes `cap_token`
-    in the one case, `peer` and `token_payload` in the other: give all three a default.
+    Called once per inbound fact, before it is filtered and stored.
 
     Args:
-        fact: The fact as received, a dict of the wire format; do not change it.
-        fact_scope: The scope that the fact claims, such as `public`.
-        tenant: The local tenant that it would be stored for.
-        cap_token: The capability token that came with the delivery, as the host parsed it.
-        peer: The peer that sent the delivery, in the host's own type.
-        token_payload: The claims of that peer's token.
+        fact: The fact as it arrived; do not change it here.
+        fact_scope: The scope that it claims.
+        tenant: The tenant that it would belong to.
+        cap_token: The capability token that it came with; or else
+        peer: the peer's record, and
+        token_payload: what the peer's token says.
         payload: All keywords of this fire, exactly as the host passed them.
 
     Returns:
-        `Allow()` to take the fact in; `Deny(reason)` to leave it out. The reason goes back to
-        the sending node, so keep local details out of it.
+        `Allow()`, or `Deny(reason)`: this fact is dropped, and the peer may be told the reason.
 
     Raises:
-        RejectError: Leaves the fact out, with that reason.
-        Exception: Stops the host from taking the fact in, like every failed vote.
+        RejectError: Counts as `Deny` with its reason.
+        Exception: Any other drops the fact too, and is audited as a handler error.
 
     Example:
-        >>> from stigmem_plugins import Allow, Deny
+        >>> from stigmem_hookspecs import Allow, Deny
         >>> from stigmem_plugins.testing import TestPluginRegistry
-        >>> def only_known_peers_say_who(ctx, *, fact, peer=None, **_):
-        ...     claims_identity = fact["relation"] == "same_as"
-        ...     return Deny("needs a known peer") if claims_identity and not peer else Allow()
-        >>> registry = TestPluginRegistry.with_hooks(
-        ...     federation_inbound_validate=only_known_peers_say_who
+        >>> def speaks_for_itself(ctx, *, fact, peer=None, **_):
+        ...     same = peer and fact["source"] == peer["node_id"]
+        ...     return Allow() if same else Deny("a peer speaks for itself only")
+        >>> registry = TestPluginRegistry.with_hooks(federation_inbound_validate=speaks_for_itself)
+        >>> registry.fire_voting(
+        ...     "federation_inbound_validate", fact={"source": "b"}, peer={"node_id": "a"}
         ... )
-        >>> fire = registry.fire_voting
-        >>> fire("federation_inbound_validate", fact={"relation": "same_as"}, cap_token={"v": 1})
-        Deny(reason='needs a known peer')
+        Deny(reason='a peer speaks for itself only')
     """
 
 
@@ -118,37 +111,33 @@ def federation_inbound_filter(
     token_payload: Any = None,
     payload: Payload = NO_PAYLOAD,
 ) -> dict[str, Any]:
-    """Change a fact from another node before it is stored here.
+    """Change a peer's fact before it is stored: mark its origin, cut what is not wanted.
 
-    Called for each fact that `federation_inbound_validate` allowed. Plugins change it first,
-    and the node's own handlers clean up what they leave.
+    Called after validation. Plugins come first; the node's own rules see the result.
 
     Args:
-        value: The fact in the wire format, as the handler before left it; build a new dict.
-        fact_scope: The scope that the fact claimed on arrival, whatever `value` says now.
-        tenant: The local tenant that it is stored for.
-        cap_token: The sender's capability token; absent if it is a known peer.
-        peer: The sending peer; absent if it came with a capability token.
-        token_payload: The claims of the peer's token; present where `peer` is.
-        payload: All keywords of this fire, without `value`.
+        value: The fact, as the handler before left it.
+        fact_scope: The scope that it claims.
+        tenant: The tenant that it will belong to.
+        cap_token: The capability token that it came with; or else
+        peer: the peer's record, and
+        token_payload: what the peer's token says.
+        payload: All keywords of this fire, exactly as the host passed them.
 
     Returns:
-        The fact to store. It cannot be dropped here, since None is refused: to keep a fact
-        out, vote against it in `federation_inbound_validate`.
+        The fact to store: a changed copy, or the one that came in. Never None: to drop it, deny
+        it in `federation_inbound_validate`.
 
     Raises:
-        PluginExecutionError: What the host gets if a handler fails, and then the fact is not
-            stored as it came either.
+        Exception: The fact is not stored; audited as a handler error.
 
     Example:
         >>> from stigmem_plugins.testing import TestPluginRegistry
-        >>> def doubt_hearsay(ctx, value, *, peer=None, **_):
-        ...     trust = 1.0 if peer == "node:hq" else 0.5
-        ...     return {**value, "confidence": value["confidence"] * trust}
-        >>> registry = TestPluginRegistry.with_hooks(federation_inbound_filter=doubt_hearsay)
-        >>> fact = {"id": "f1", "confidence": 0.8}
-        >>> registry.fire_filter_chain("federation_inbound_filter", fact, peer="node:branch")
-        {'id': 'f1', 'confidence': 0.4}
+        >>> def trust_less(ctx, fact, **_):
+        ...     return {**fact, "confidence": fact["confidence"] * 0.5}
+        >>> registry = TestPluginRegistry.with_hooks(federation_inbound_filter=trust_less)
+        >>> registry.fire_filter_chain("federation_inbound_filter", {"confidence": 0.5})
+        {'confidence': 0.25}
     """
 
 
@@ -160,35 +149,33 @@ def federation_outbound_filter(
     tenant: TenantContext | None = None,
     payload: Payload = NO_PAYLOAD,
 ) -> list[FactRecord]:
-    """Keep facts from leaving the node, or strip what a peer must not see.
+    """Hold back facts that a peer shall not get.
 
-    Called with the facts that a peer is about to get, which the host already chose by what
-    the peer is entitled to. The node's handlers look last at what plugins let through.
+    Called with each batch that a peer asks for, before it is signed.
 
     Args:
-        value: The facts in the order of sending; the facts themselves are the host's.
-        peer: The peer that they go to.
-        token_payload: The claims of the token that the peer presented.
-        tenant: The tenant whose facts they are.
-        payload: All keywords of this fire, without `value`.
+        value: Fact records, as the handler before left them.
+        peer: The peer's record.
+        token_payload: What the peer's token says.
+        tenant: The tenant whose facts these are.
+        payload: All keywords of this fire, exactly as the host passed them.
 
     Returns:
-        The facts that may leave, as a list. A fact that is left out is not sent later by
-        itself: hosts remember how far a peer has read, not what was held back.
+        The records that may leave, as a list; empty to send none. None is an error.
 
     Raises:
-        PluginExecutionError: What the host gets if a handler fails; nothing is sent.
+        Exception: Nothing of the batch is sent; audited as a handler error.
 
     Example:
         >>> from stigmem_plugins.testing import TestPluginRegistry
-        >>> class WithoutRelations(frozenset):
-        ...     def __call__(self, ctx, value, **_):
-        ...         return [fact for fact in value if fact["relation"] not in self]
-        >>> keep_home = WithoutRelations({"salary", "diagnosis"})
-        >>> registry = TestPluginRegistry.with_hooks(federation_outbound_filter=keep_home)
-        >>> facts = [{"relation": "salary"}, {"relation": "employer"}]
-        >>> registry.fire_filter_chain("federation_outbound_filter", facts, peer="node:b")
-        [{'relation': 'employer'}]
+        >>> def keep_drafts(ctx, facts, *, peer, **_):
+        ...     return [f for f in facts if f["status"] != "draft" or peer["internal"]]
+        >>> registry = TestPluginRegistry.with_hooks(federation_outbound_filter=keep_drafts)
+        >>> batch = [{"status": "draft"}, {"status": "final"}]
+        >>> registry.fire_filter_chain(
+        ...     "federation_outbound_filter", batch, peer={"internal": False}
+        ... )
+        [{'status': 'final'}]
     """
 
 
@@ -200,33 +187,29 @@ def federation_outbound_sign(
     tenant: TenantContext | None = None,
     payload: Payload = NO_PAYLOAD,
 ) -> list[FactRecord]:
-    """Add a seal or other proof to the facts that leave.
+    """Attach signatures or attestations to facts that leave the node.
 
-    Called directly after `federation_outbound_filter`, with what it left: the last look of a
-    plugin at facts before they are sent. The node signs after the plugins, so its signature
-    covers what they added, and a change made to a sealed fact is yours to avoid.
+    Called with what `federation_outbound_filter` left. Plugins come first, so the node's own
+    signature covers what they attach.
 
     Args:
-        value: The facts that will be sent, in order; seal copies, the originals are stored.
-        peer: The peer that they go to, for a proof made out to one recipient.
-        token_payload: The claims of the token that the peer presented.
-        tenant: The tenant on whose behalf they are sent.
-        payload: All keywords of this fire, without `value`.
+        value: Fact records, as the handler before left them.
+        peer: The peer's record.
+        token_payload: What the peer's token says.
+        tenant: The tenant whose facts these are.
+        payload: All keywords of this fire, exactly as the host passed them.
 
     Returns:
-        The same facts with their proofs, all of them and under their own ids. The host
-        looks them up again by id; facts are held back in the hook before this one.
+        The records to send, in the same order. Never None.
 
     Raises:
-        PluginExecutionError: What the host gets if a handler fails: better late than unsigned.
+        Exception: Nothing of the batch is sent; audited as a handler error.
 
     Example:
-        >>> import hmac
         >>> from stigmem_plugins.testing import TestPluginRegistry
-        >>> def seal(ctx, value, *, peer, **_):
-        ...     mark = lambda fact: hmac.new(b"secret", f"{peer} {fact['id']}".encode(), "sha256")
-        ...     return [{**fact, "seal": mark(fact).hexdigest()[:8]} for fact in value]
-        >>> registry = TestPluginRegistry.with_hooks(federation_outbound_sign=seal)
-        >>> registry.fire_filter_chain("federation_outbound_sign", [{"id": "f1"}], peer="node:b")
-        [{'id': 'f1', 'seal': '432a00be'}]
+        >>> def attest(ctx, facts, **_):
+        ...     return [{**fact, "attested_by": ctx.plugin_name} for fact in facts]
+        >>> registry = TestPluginRegistry.with_hooks(federation_outbound_sign=attest)
+        >>> registry.fire_filter_chain("federation_outbound_sign", [{"id": "f1"}])
+        [{'id': 'f1', 'attested_by': 'example-plugin'}]
     """

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from enum import IntEnum, StrEnum
 from types import MappingProxyType
-from typing import Any, Final, TypeAlias, TypeVar
+from typing import Any, Final, Protocol, TypeAlias, TypeVar
 
 from attrs import frozen
 from pluggy import HookimplMarker, HookspecMarker
@@ -88,7 +88,10 @@ class HookSpec:
 
 DECLARATION: Final = "stigmem_hook"
 _F = TypeVar("_F", bound=Callable[..., Any])
-_Decorator: TypeAlias = Callable[[_F], _F]
+
+
+class _Decorator(Protocol):
+    def __call__(self, function: _F, /) -> _F: ...
 
 
 def _declare(
@@ -98,7 +101,7 @@ def _declare(
     *,
     strict: bool = False,
     check: ResultCheck | None = None,
-) -> _Decorator[_F]:
+) -> _Decorator:
     def declare(function: _F) -> _F:
         spec = HookSpec(function.__name__, band, semantic, ordering, strict, check)
         setattr(function, DECLARATION, spec)
@@ -107,14 +110,14 @@ def _declare(
     return declare
 
 
-def voting(band: Band, ordering: HookOrdering) -> _Decorator[_F]:
+def voting(band: Band, ordering: HookOrdering) -> _Decorator:
     """Declare a hook whose handlers return Allow or Deny; the first Deny wins."""
     return _declare(HookSemantic.VOTING, band, ordering)
 
 
 def filter_chain(
     band: Band, ordering: HookOrdering, *, check: ResultCheck | None = None
-) -> _Decorator[_F]:
+) -> _Decorator:
     """Declare a hook whose handlers each return the value that the next one gets.
 
     Args:
@@ -125,14 +128,12 @@ def filter_chain(
     return _declare(HookSemantic.FILTER_CHAIN, band, ordering, check=check)
 
 
-def score_delta(band: Band, ordering: HookOrdering) -> _Decorator[_F]:
+def score_delta(band: Band, ordering: HookOrdering) -> _Decorator:
     """Declare a hook whose handlers return score changes by id, which are summed."""
     return _declare(HookSemantic.SCORE_DELTA, band, ordering)
 
 
-def fire_and_forget(
-    band: Band, ordering: HookOrdering, *, strict: bool = False
-) -> _Decorator[_F]:
+def fire_and_forget(band: Band, ordering: HookOrdering, *, strict: bool = False) -> _Decorator:
     """Declare a hook whose handlers are told of something and return nothing.
 
     Args:

@@ -97,7 +97,8 @@ class PluginTrustPolicy:
 def unsigned_refused(name: str) -> PluginSignatureError:
     """The error for a plugin without a verified signature while signing is required."""
     return PluginSignatureError(
-        f"plugin {name!r} is unsigned: production plugin registration requires a verified signature",
+        f"plugin {name!r} is unsigned, and production plugin registration requires a verified "
+        "signature",
         plugin=name,
         fix=(
             "install a build signed by a trusted publisher, or uninstall it (for local "
@@ -172,8 +173,10 @@ def judged(
         return require_verified_signature(plugin, policy=policy)
     verified_by = plugin.signing_identity if plugin.signature_verified else UNSIGNED
     try:
-        return verifier(plugin) or known or PluginSigningInfo(
-            verified_by, TRUSTED_PUBLISHER, "accepted by the host's verifier"
+        return (
+            verifier(plugin)
+            or known
+            or PluginSigningInfo(verified_by, TRUSTED_PUBLISHER, "accepted by the host's verifier")
         )
     except PluginSignatureError:
         raise
