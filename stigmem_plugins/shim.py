@@ -173,8 +173,8 @@ def hookimpl_function(handler: Handler, spec: HookSpec) -> Callable[..., Any]:
     def without_value(payload: Payload) -> Any:
         return handler(payload)
 
-    shim: Callable[..., Any] = with_value if spec.semantic.takes_value else without_value
-    vars(shim)["handler"] = handler  # how dispatch finds it again
+    shim = with_value if spec.semantic.takes_value else without_value
+    shim.__dict__["handler"] = handler  # how dispatch finds it again
     return shim
 
 
