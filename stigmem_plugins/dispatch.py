@@ -196,8 +196,7 @@ class Dispatcher:
         spec = self.spec(hook)
         if spec.semantic is not semantic:
             message = f"hook {hook!r} is a {spec.semantic} hook, not a {semantic} one"
-            verb = spec.semantic.removeprefix("fire_")
-            raise PluginExecutionError(message, fix=f"call fire_{verb}() instead")
+            raise PluginExecutionError(message, fix=f"call fire_{spec.semantic}() instead")
         return self.handlers(hook), spec
 
     def _emit(self, event: AuditEvent) -> None:

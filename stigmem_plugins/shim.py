@@ -158,7 +158,9 @@ def _takes_everything(parameters: Iterable[inspect.Parameter]) -> bool:
 
 def _innermost(function: Callable[..., Any]) -> Callable[..., Any]:
     """Follow `functools.wraps` through wrappers whose `**kw` only passes keywords on."""
-    inner = inspect.unwrap(function, stop=lambda f: not _takes_everything(_parameters(f)))
+    inner: Callable[..., Any] = inspect.unwrap(
+        function, stop=lambda f: not _takes_everything(_parameters(f))
+    )
     if inner is not function and inspect.ismethod(function):
         return MethodType(inner, function.__self__)
     return inner

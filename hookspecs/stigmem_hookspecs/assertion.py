@@ -71,34 +71,35 @@ def pre_assert_validate(
 ) -> VotingDecision:
     """Decide whether what the fact says is acceptable.
 
-    Called after `pre_assert_authorize` allowed the caller, and before any transformation.
+    Called once every `pre_assert_authorize` handler has allowed the assertion. The node's own
+    checks come first: a plugin sees only what they let through, and can be stricter.
 
     Args:
-        req: The assertion as it arrived; the host's, do not change it.
-        identity: Who asserts it.
-        tenant: The tenant that the fact would belong to.
-        request_id: The host's id of the request, for correlation.
+        req: The assertion, not yet transformed; the host's, do not change it.
+        identity: Who asserts it; whether they may is already settled.
+        tenant: The tenant whose rules for facts apply.
+        request_id: The id that the audit record of this assertion will carry.
         payload: All keywords of this fire, exactly as the host passed them.
 
     Returns:
-        `Allow()` if the content is in order; `Deny(reason)` if it is not: hosts answer that as
-        a fault of the request (422), not of the caller's rights (403).
+        `Allow()` if nothing is wrong with the content; `Deny(reason)` if something is. The
+        host then reports an invalid assertion, so let the reason say how to correct it.
 
     Raises:
-        RejectError: Counts as `Deny` with its reason.
-        Exception: Any other stops the assertion, and is audited as a handler error.
+        RejectError: The same as `Deny`, handy from deep inside a parser.
+        Exception: A validator that breaks accepts nothing: the assertion is refused.
 
     Example:
         >>> from stigmem_hookspecs import Allow
         >>> from stigmem_plugins import RejectError
         >>> from stigmem_plugins.testing import TestPluginRegistry
-        >>> def confidence_is_a_share(ctx, *, req, **_):
-        ...     if not 0.0 <= req["confidence"] <= 1.0:
-        ...         raise RejectError("confidence must be between 0 and 1")
+        >>> def born_is_a_year(ctx, *, req, **_):
+        ...     if req["relation"] == "born" and not req["value"].isdigit():
+        ...         raise RejectError("'born' takes a year, such as 1815")
         ...     return Allow()
-        >>> registry = TestPluginRegistry.with_hooks(pre_assert_validate=confidence_is_a_share)
-        >>> registry.fire_voting("pre_assert_validate", req={"confidence": 1.5})
-        Deny(reason='confidence must be between 0 and 1')
+        >>> registry = TestPluginRegistry.with_hooks(pre_assert_validate=born_is_a_year)
+        >>> registry.fire_voting("pre_assert_validate", req={"relation": "born", "value": "May"})
+        Deny(reason="'born' takes a year, such as 1815")
     """
 
 
@@ -110,31 +111,34 @@ def pre_assert_transform(
     request_id: str | None = None,
     payload: Payload = NO_PAYLOAD,
 ) -> AssertionRequest:
-    """Change an assertion before it is stored: normalise, redact, enrich.
+    """Change an assertion before it is stored.
 
-    Called after validation. Plugins come first, so the node's own normalisation sees what they
-    made of the request. A host should validate again if the request changed.
+    Called after the last vote on it. Nothing votes on the result, but the node's own handlers
+    run after those of plugins and have the last word on what is stored.
 
     Args:
-        value: The assertion request, as the handler before left it.
+        value: The assertion as the handler before left it; change a copy, not this object.
         identity: Who asserts it.
-        tenant: The tenant that the fact will belong to.
-        request_id: The host's id of the request, for correlation.
-        payload: All keywords of this fire, exactly as the host passed them.
+        tenant: The tenant that the fact will belong to; it cannot be changed here.
+        request_id: The host's id of the request.
+        payload: All keywords of this fire, without `value`.
 
     Returns:
-        The request to go on with: a changed copy, or the one that came in. Never None.
+        The assertion to store, of the type that came in; `value` itself to leave it alone.
 
     Raises:
-        Exception: Stops the assertion, and is audited as a handler error.
+        PluginExecutionError: What the host gets when a handler raises or returns None.
+            Nothing is stored then, so catch what you can do without.
 
     Example:
         >>> from stigmem_plugins.testing import TestPluginRegistry
-        >>> def lower_case_entity(ctx, req, **_):
-        ...     return {**req, "entity": req["entity"].lower()}
-        >>> registry = TestPluginRegistry.with_hooks(pre_assert_transform=lower_case_entity)
-        >>> registry.fire_filter_chain("pre_assert_transform", {"entity": "Project:Apollo"})
-        {'entity': 'project:apollo'}
+        >>> registry = TestPluginRegistry.with_hooks(
+        ...     pre_assert_transform=lambda ctx, value, **_: {
+        ...         **value, "relation": value["relation"].strip().lower()
+        ...     }
+        ... )
+        >>> registry.fire_filter_chain("pre_assert_transform", {"relation": " Lives_In "})
+        {'relation': 'lives_in'}
     """
 
 
@@ -146,34 +150,35 @@ def post_assert_persist(
     request_id: str | None = None,
     payload: Payload = NO_PAYLOAD,
 ) -> None:
-    """Keep something beside a fact that was just stored: an index, a copy elsewhere.
+    """Keep something of your own in step with the stored fact, such as an index.
 
-    Called once the fact is in the node's own store.
+    Called as soon as the fact is written. The host may still hold its transaction open: be
+    quick, do not write to the node from here, and expect that the fact can yet be rolled
+    back. To tell the outside world of a fact, use `post_assert_propagate`.
 
     Args:
-        fact: The stored fact, with its id; do not change it.
+        fact: The fact as written, with its id; the host's, do not change it.
         identity: Who asserted it.
-        tenant: The tenant that it belongs to.
-        request_id: The host's id of the request, for correlation.
+        tenant: The tenant that it belongs to; keep what you derive from it apart by tenant.
+        request_id: The host's id of the request.
         payload: All keywords of this fire, exactly as the host passed them.
 
     Returns:
-        Nothing; the fact stays stored whatever happens here.
+        Nothing; a result is ignored. The fact cannot be stopped any more.
 
     Raises:
-        Exception: Logged and audited; the other handlers still run.
+        Exception: Logged and audited; the other handlers still run and the fact stays.
 
     Example:
         >>> from stigmem_plugins.testing import TestPluginRegistry
-        >>> by_entity = {}
-        >>> def index(ctx, *, fact, **_):
-        ...     by_entity.setdefault(fact["entity"], []).append(fact["id"])
-        >>> registry = TestPluginRegistry.with_hooks(post_assert_persist=index)
-        >>> registry.fire_fire_and_forget(
-        ...     "post_assert_persist", fact={"id": "f1", "entity": "project:apollo"}
-        ... )
-        >>> by_entity
-        {'project:apollo': ['f1']}
+        >>> class WordIndex(dict):
+        ...     def add(self, ctx, *, fact, **_):
+        ...         self.update(dict.fromkeys(fact["value"].split(), fact["id"]))
+        >>> index = WordIndex()
+        >>> registry = TestPluginRegistry.with_hooks(post_assert_persist=index.add)
+        >>> registry.fire_fire_and_forget("post_assert_persist", fact={"id": 7, "value": "red hat"})
+        >>> index
+        {'red': 7, 'hat': 7}
     """
 
 
@@ -185,36 +190,37 @@ def post_assert_propagate(
     request_id: str | None = None,
     payload: Payload = NO_PAYLOAD,
 ) -> None:
-    """Tell the outside of a new fact: subscribers, queues, caches.
+    """Pass a stored fact on: to a queue, a webhook, another system.
 
-    Called after the fact was stored. A handler that talks to a network should hand the work to
-    a queue of its own: the caller waits for it otherwise.
+    Called when storing has succeeded, after `post_assert_persist` and before the audit. The
+    caller still waits for its answer, so hand slow work to a queue. The node registers
+    nothing of its own here; plugins come in dependency order.
 
     Args:
-        fact: The stored fact; do not change it.
+        fact: The fact as the caller will get it back; the host's, do not change it.
         identity: Who asserted it.
-        tenant: The tenant that it belongs to; do not tell others' subscribers.
-        request_id: The host's id of the request, for correlation.
+        tenant: The tenant that it belongs to: check it before the fact leaves the node.
+        request_id: The host's id of the request; a receiver can quote it when asking back.
         payload: All keywords of this fire, exactly as the host passed them.
 
     Returns:
-        Nothing.
+        Nothing. There is no delivery receipt: keep one yourself if you need it.
 
     Raises:
-        Exception: Logged and audited; the other handlers still run.
+        Exception: Logged and audited, never retried, and unseen by the caller.
 
     Example:
-        >>> from stigmem_hookspecs import TenantContext
+        >>> from functools import partial
         >>> from stigmem_plugins.testing import TestPluginRegistry
+        >>> def enqueue(ctx, *, fact, queue, **_):
+        ...     queue.append(f"{fact['id']} by {ctx.plugin_name}")
         >>> outbox = []
-        >>> def enqueue(ctx, *, fact, tenant, **_):
-        ...     outbox.append((tenant.tenant_id, fact["id"]))
-        >>> registry = TestPluginRegistry.with_hooks(post_assert_propagate=enqueue)
-        >>> registry.fire_fire_and_forget(
-        ...     "post_assert_propagate", fact={"id": "f1"}, tenant=TenantContext("acme")
+        >>> registry = TestPluginRegistry.with_hooks(
+        ...     post_assert_propagate=partial(enqueue, queue=outbox)
         ... )
+        >>> registry.fire_fire_and_forget("post_assert_propagate", fact={"id": "f1"})
         >>> outbox
-        [('acme', 'f1')]
+        ['f1 by example-plugin']
     """
 
 
@@ -228,38 +234,33 @@ def post_assert_audit(
     outcome: Outcome | None = None,
     payload: Payload = NO_PAYLOAD,
 ) -> None:
-    """Record how an assertion ended: stored, denied or failed.
+    """Record how an assertion ended.
 
-    Called at the end of every assertion, whatever its outcome; the node's own record comes
-    first.
+    Called at the end of every assertion, whether it was stored, refused by a vote or failed.
+    The node's own record is written first; plugins add theirs. This hook is strict.
 
     Args:
-        fact: The stored fact, or None if none was stored.
-        req: The assertion as it was last; do not change it.
+        fact: The stored fact, or None if none was stored; the host's, do not change it.
+        req: The assertion as far as it got: transformed, unless it was refused before that.
         identity: Who asserted it.
-        tenant: The tenant concerned.
-        request_id: The host's id of the request, for correlation.
-        outcome: `Success()`, or `Failure(reason)`.
+        tenant: The tenant in whose trail the record belongs.
+        request_id: The host's id of the request, which ties this record to the host's logs.
+        outcome: `Success()`, or `Failure(reason)` with the reason of the vote or the error.
         payload: All keywords of this fire, exactly as the host passed them.
 
     Returns:
-        Nothing.
+        Nothing; to write to the node's own trail, use the handle of `audit.emit`.
 
     Raises:
-        Exception: The other handlers still run; then the host gets a `PluginExecutionError`,
-            because an assertion that cannot be audited must not pass silently.
+        PluginExecutionError: What the host gets, after all handlers ran, if any of them
+            failed: an assertion that could not be audited does not pass in silence.
 
     Example:
-        >>> from stigmem_hookspecs import Failure
         >>> from stigmem_plugins.testing import TestPluginRegistry
-        >>> refusals = []
-        >>> def count_refusals(ctx, *, outcome, **_):
-        ...     if isinstance(outcome, Failure):
-        ...         refusals.append(outcome.reason)
-        >>> registry = TestPluginRegistry.with_hooks(post_assert_audit=count_refusals)
-        >>> registry.fire_fire_and_forget(
-        ...     "post_assert_audit", fact=None, outcome=Failure("not your source")
-        ... )
-        >>> refusals
-        ['not your source']
+        >>> def append_to_ledger(ctx, **_):
+        ...     raise OSError("ledger is full")
+        >>> registry = TestPluginRegistry.with_hooks(post_assert_audit=append_to_ledger)
+        >>> registry.fire_fire_and_forget("post_assert_audit")  # doctest: +ELLIPSIS
+        Traceback (most recent call last):
+        stigmem_plugins.errors.PluginExecutionError: audit hook 'post_assert_audit': ...is full...
     """

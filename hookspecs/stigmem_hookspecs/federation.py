@@ -1,4 +1,4 @@
-"""Hooks between nodes: facts that come from a peer, and facts that go to one."""
+"""Hooks where nodes meet: facts that come from other nodes and facts that go to them."""
 
 from __future__ import annotations
 
@@ -28,32 +28,35 @@ def federation_peer_authenticate(
     tenant: TenantContext | None = None,
     payload: Payload = NO_PAYLOAD,
 ) -> VotingDecision:
-    """Decide whether a peer is who it says, beyond what the node itself checked.
+    """Decide whether another node may become a peer.
 
-    Called when a peer introduces itself or opens an exchange. The node's own checks come
-    first: a plugin can refuse a peer, never admit one that the node refused.
+    Called when a peer is registered, before the host contacts it or keeps anything of it.
+    The vote is on the node as a whole; its facts are voted on one by one as they arrive.
 
     Args:
-        req: The peer's request; the host's, do not change it.
-        identity: The peer's identity as the node established it.
-        tenant: The tenant that the exchange concerns.
+        req: The registration: the other node's address, its key and the scopes that it asks
+            for, in the host's own type. Do not change it. Nothing in it is verified yet.
+        identity: Who registers the peer, which is not the peer itself.
+        tenant: The tenant of whoever registers it.
         payload: All keywords of this fire, exactly as the host passed them.
 
     Returns:
-        `Allow()`, or `Deny(reason)`: the exchange does not take place.
+        `Allow()` to let the host go on to its own verification, which a plugin cannot skip;
+        `Deny(reason)` to refuse the peer. Whoever registers it is shown the reason.
 
     Raises:
-        RejectError: Counts as `Deny` with its reason.
-        Exception: Any other refuses the peer too, and is audited as a handler error.
+        RejectError: A refusal with that reason.
+        Exception: Any other leaves the peer unregistered: nobody becomes one by accident.
 
     Example:
         >>> from stigmem_hookspecs import Allow, Deny
         >>> from stigmem_plugins.testing import TestPluginRegistry
-        >>> def partners_only(ctx, *, req, **_):
-        ...     return Allow() if req["node_id"].endswith(".example") else Deny("unknown partner")
-        >>> registry = TestPluginRegistry.with_hooks(federation_peer_authenticate=partners_only)
-        >>> registry.fire_voting("federation_peer_authenticate", req={"node_id": "node.test"})
-        Deny(reason='unknown partner')
+        >>> def https_only(ctx, *, req, **_):
+        ...     secure = req["node_url"].startswith("https://")
+        ...     return Allow() if secure else Deny("peers are reached by https only")
+        >>> registry = TestPluginRegistry.with_hooks(federation_peer_authenticate=https_only)
+        >>> registry.fire_voting("federation_peer_authenticate", req={"node_url": "http://b.test"})
+        Deny(reason='peers are reached by https only')
     """
 
 
@@ -67,37 +70,39 @@ def federation_inbound_validate(
     token_payload: Any = None,
     payload: Payload = NO_PAYLOAD,
 ) -> VotingDecision:
-    """Decide whether to take a fact that a peer sent.
+    """Decide whether to take in one fact from another node.
 
-    Called once per inbound fact, before it is filtered and stored.
+    Called for each fact of a delivery by itself; a refusal leaves the others alone. A sender
+    proves itself with a capability token or as a known peer, and the host passes `cap_token`
+    in the one case, `peer` and `token_payload` in the other: give all three a default.
 
     Args:
-        fact: The fact as it arrived; do not change it here.
-        fact_scope: The scope that it claims.
-        tenant: The tenant that it would belong to.
-        cap_token: The capability token that it came with; or else
-        peer: the peer's record, and
-        token_payload: what the peer's token says.
+        fact: The fact as received, a dict of the wire format; do not change it.
+        fact_scope: The scope that the fact claims, such as `public`.
+        tenant: The local tenant that it would be stored for.
+        cap_token: The capability token that came with the delivery, as the host parsed it.
+        peer: The peer that sent the delivery, in the host's own type.
+        token_payload: The claims of that peer's token.
         payload: All keywords of this fire, exactly as the host passed them.
 
     Returns:
-        `Allow()`, or `Deny(reason)`: this fact is dropped, and the peer may be told the reason.
+        `Allow()` to take the fact in; `Deny(reason)` to leave it out. The reason goes back to
+        the sending node, so keep local details out of it.
 
     Raises:
-        RejectError: Counts as `Deny` with its reason.
-        Exception: Any other drops the fact too, and is audited as a handler error.
+        RejectError: Leaves the fact out, with that reason.
+        Exception: Stops the host from taking the fact in, like every failed vote.
 
     Example:
         >>> from stigmem_hookspecs import Allow, Deny
         >>> from stigmem_plugins.testing import TestPluginRegistry
-        >>> def speaks_for_itself(ctx, *, fact, peer=None, **_):
-        ...     same = peer and fact["source"] == peer["node_id"]
-        ...     return Allow() if same else Deny("a peer speaks for itself only")
-        >>> registry = TestPluginRegistry.with_hooks(federation_inbound_validate=speaks_for_itself)
-        >>> registry.fire_voting(
-        ...     "federation_inbound_validate", fact={"source": "b"}, peer={"node_id": "a"}
-        ... )
-        Deny(reason='a peer speaks for itself only')
+        >>> def known_peers(ctx, *, fact, peer=None, **_):
+        ...     if fact["relation"] == "same_as" and peer is None:
+        ...         return Deny("only a known peer may say so")
+        ...     return Allow()
+        >>> registry = TestPluginRegistry.with_hooks(federation_inbound_validate=known_peers)
+        >>> registry.fire_voting("federation_inbound_validate", fact={"relation": "same_as"})
+        Deny(reason='only a known peer may say so')
     """
 
 
@@ -111,33 +116,37 @@ def federation_inbound_filter(
     token_payload: Any = None,
     payload: Payload = NO_PAYLOAD,
 ) -> dict[str, Any]:
-    """Change a peer's fact before it is stored: mark its origin, cut what is not wanted.
+    """Change a fact from another node before it is stored here.
 
-    Called after validation. Plugins come first; the node's own rules see the result.
+    Called for each fact that `federation_inbound_validate` allowed. Plugins change it first,
+    and the node's own handlers clean up what they leave.
 
     Args:
-        value: The fact, as the handler before left it.
-        fact_scope: The scope that it claims.
-        tenant: The tenant that it will belong to.
-        cap_token: The capability token that it came with; or else
-        peer: the peer's record, and
-        token_payload: what the peer's token says.
-        payload: All keywords of this fire, exactly as the host passed them.
+        value: The fact in the wire format, as the handler before left it; build a new dict.
+        fact_scope: The scope that the fact claimed on arrival, whatever `value` says now.
+        tenant: The local tenant that it is stored for.
+        cap_token: The sender's capability token; absent if it is a known peer.
+        peer: The sending peer; absent if it came with a capability token.
+        token_payload: The claims of the peer's token; present where `peer` is.
+        payload: All keywords of this fire, without `value`.
 
     Returns:
-        The fact to store: a changed copy, or the one that came in. Never None: to drop it, deny
-        it in `federation_inbound_validate`.
+        The fact to store. It cannot be dropped here, since None is refused: to keep a fact
+        out, vote against it in `federation_inbound_validate`.
 
     Raises:
-        Exception: The fact is not stored; audited as a handler error.
+        PluginExecutionError: What the host gets if a handler fails, and then the fact is not
+            stored as it came either.
 
     Example:
         >>> from stigmem_plugins.testing import TestPluginRegistry
-        >>> def trust_less(ctx, fact, **_):
-        ...     return {**fact, "confidence": fact["confidence"] * 0.5}
-        >>> registry = TestPluginRegistry.with_hooks(federation_inbound_filter=trust_less)
-        >>> registry.fire_filter_chain("federation_inbound_filter", {"confidence": 0.5})
-        {'confidence': 0.25}
+        >>> def doubt_hearsay(ctx, value, *, peer=None, **_):
+        ...     trust = 1.0 if peer == "node:hq" else 0.5
+        ...     return {**value, "confidence": value["confidence"] * trust}
+        >>> registry = TestPluginRegistry.with_hooks(federation_inbound_filter=doubt_hearsay)
+        >>> fact = {"id": "f1", "confidence": 0.8}
+        >>> registry.fire_filter_chain("federation_inbound_filter", fact, peer="node:branch")
+        {'id': 'f1', 'confidence': 0.4}
     """
 
 
@@ -149,33 +158,35 @@ def federation_outbound_filter(
     tenant: TenantContext | None = None,
     payload: Payload = NO_PAYLOAD,
 ) -> list[FactRecord]:
-    """Hold back facts that a peer shall not get.
+    """Keep facts from leaving the node, or strip what a peer must not see.
 
-    Called with each batch that a peer asks for, before it is signed.
+    Called with the facts that a peer is about to get, which the host already chose by what
+    the peer is entitled to. The node's handlers look last at what plugins let through.
 
     Args:
-        value: Fact records, as the handler before left them.
-        peer: The peer's record.
-        token_payload: What the peer's token says.
-        tenant: The tenant whose facts these are.
-        payload: All keywords of this fire, exactly as the host passed them.
+        value: The facts in the order of sending; the facts themselves are the host's.
+        peer: The peer that they go to.
+        token_payload: The claims of the token that the peer presented.
+        tenant: The tenant whose facts they are.
+        payload: All keywords of this fire, without `value`.
 
     Returns:
-        The records that may leave, as a list; empty to send none. None is an error.
+        The facts that may leave, as a list. A fact that is left out is not sent later by
+        itself: hosts remember how far a peer has read, not what was held back.
 
     Raises:
-        Exception: Nothing of the batch is sent; audited as a handler error.
+        PluginExecutionError: What the host gets if a handler fails; nothing is sent.
 
     Example:
         >>> from stigmem_plugins.testing import TestPluginRegistry
-        >>> def keep_drafts(ctx, facts, *, peer, **_):
-        ...     return [f for f in facts if f["status"] != "draft" or peer["internal"]]
-        >>> registry = TestPluginRegistry.with_hooks(federation_outbound_filter=keep_drafts)
-        >>> batch = [{"status": "draft"}, {"status": "final"}]
-        >>> registry.fire_filter_chain(
-        ...     "federation_outbound_filter", batch, peer={"internal": False}
-        ... )
-        [{'status': 'final'}]
+        >>> class WithoutRelations(frozenset):
+        ...     def __call__(self, ctx, value, **_):
+        ...         return [fact for fact in value if fact["relation"] not in self]
+        >>> keep_home = WithoutRelations({"salary", "diagnosis"})
+        >>> registry = TestPluginRegistry.with_hooks(federation_outbound_filter=keep_home)
+        >>> facts = [{"relation": "salary"}, {"relation": "employer"}]
+        >>> registry.fire_filter_chain("federation_outbound_filter", facts, peer="node:b")
+        [{'relation': 'employer'}]
     """
 
 
@@ -187,29 +198,33 @@ def federation_outbound_sign(
     tenant: TenantContext | None = None,
     payload: Payload = NO_PAYLOAD,
 ) -> list[FactRecord]:
-    """Attach signatures or attestations to facts that leave the node.
+    """Add a seal or other proof to the facts that leave.
 
-    Called with what `federation_outbound_filter` left. Plugins come first, so the node's own
-    signature covers what they attach.
+    Called directly after `federation_outbound_filter`, with what it left: the last look of a
+    plugin at facts before they are sent. The node signs after the plugins, so its signature
+    covers what they added, and a change made to a sealed fact is yours to avoid.
 
     Args:
-        value: Fact records, as the handler before left them.
-        peer: The peer's record.
-        token_payload: What the peer's token says.
-        tenant: The tenant whose facts these are.
-        payload: All keywords of this fire, exactly as the host passed them.
+        value: The facts that will be sent, in order; seal copies, the originals are stored.
+        peer: The peer that they go to, for a proof made out to one recipient.
+        token_payload: The claims of the token that the peer presented.
+        tenant: The tenant on whose behalf they are sent.
+        payload: All keywords of this fire, without `value`.
 
     Returns:
-        The records to send, in the same order. Never None.
+        The same facts with their proofs, all of them and under their own ids. The host
+        looks them up again by id; facts are held back in the hook before this one.
 
     Raises:
-        Exception: Nothing of the batch is sent; audited as a handler error.
+        PluginExecutionError: What the host gets if a handler fails; nothing is sent unsealed.
 
     Example:
+        >>> import hmac
         >>> from stigmem_plugins.testing import TestPluginRegistry
-        >>> def attest(ctx, facts, **_):
-        ...     return [{**fact, "attested_by": ctx.plugin_name} for fact in facts]
-        >>> registry = TestPluginRegistry.with_hooks(federation_outbound_sign=attest)
-        >>> registry.fire_filter_chain("federation_outbound_sign", [{"id": "f1"}])
-        [{'id': 'f1', 'attested_by': 'example-plugin'}]
+        >>> def seal(ctx, value, *, peer, **_):
+        ...     mark = lambda fact: hmac.new(b"secret", f"{peer} {fact['id']}".encode(), "sha256")
+        ...     return [{**fact, "seal": mark(fact).hexdigest()[:8]} for fact in value]
+        >>> registry = TestPluginRegistry.with_hooks(federation_outbound_sign=seal)
+        >>> registry.fire_filter_chain("federation_outbound_sign", [{"id": "f1"}], peer="node:b")
+        [{'id': 'f1', 'seal': '432a00be'}]
     """

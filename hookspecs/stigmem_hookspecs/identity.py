@@ -59,7 +59,7 @@ def tenant_resolve(
     """Choose the tenant on whose behalf a request runs.
 
     Called directly after `identity_resolve`, with the node's default tenant. Core comes
-    first and plugins after it: of several plugins that choose, the last one does.
+    first and plugins after it: where several plugins choose, the choice of the last counts.
 
     Args:
         value: The tenant chosen so far; immutable, `attrs.evolve` makes a changed copy.
@@ -68,7 +68,7 @@ def tenant_resolve(
 
     Returns:
         The tenant whose facts the request reads and writes, which every later hook gets as
-        `tenant`. An id that the host does not accept is the same as its default tenant.
+        `tenant`. A host may put its default tenant in place of an id that it does not accept.
 
     Raises:
         PluginExecutionError: What the host gets if a handler fails, so that nobody ends up
@@ -115,13 +115,14 @@ def capability_check(
         Exception: Fails the request that needed the permission.
 
     Example:
-        >>> from stigmem_hookspecs import Allow, Deny
+        >>> from stigmem_hookspecs import Allow, Deny, TenantContext
         >>> from stigmem_plugins.testing import TestPluginRegistry
         >>> frozen = {"acme"}
         >>> def no_writes_while_frozen(ctx, *, capability, tenant, **_):
-        ...     blocked = capability == "write" and tenant in frozen
-        ...     return Deny(f"{tenant} is read-only") if blocked else Allow()
+        ...     blocked = capability == "write" and tenant.tenant_id in frozen
+        ...     return Deny(f"{tenant.tenant_id} is read-only") if blocked else Allow()
         >>> registry = TestPluginRegistry.with_hooks(capability_check=no_writes_while_frozen)
-        >>> registry.fire_voting("capability_check", capability="write", tenant="acme")
+        >>> acme = TenantContext("acme")
+        >>> registry.fire_voting("capability_check", capability="write", tenant=acme)
         Deny(reason='acme is read-only')
     """

@@ -126,14 +126,13 @@ def audit_emit(
         >>> from datetime import datetime, timezone
         >>> from stigmem_hookspecs import AuditEvent, Success
         >>> from stigmem_plugins.testing import TestPluginRegistry
-        >>> shipped = []
-        >>> registry = TestPluginRegistry.with_hooks(
-        ...     audit_emit=lambda ctx, *, event: shipped.append(event.event_type)
-        ... )
-        >>> now = datetime.now(timezone.utc)
-        >>> login = AuditEvent("login", "agent:ada", None, "acme", now, Success())
+        >>> kept = []
+        >>> ship = lambda ctx, *, event: kept.append(event.event_type)
+        >>> registry = TestPluginRegistry.with_hooks(audit_emit=ship)
+        >>> when = datetime.now(timezone.utc)
+        >>> login = AuditEvent("login", "agent:ada", None, "acme", when, Success())
         >>> registry.fire_fire_and_forget("audit_emit", event=login)
-        >>> shipped[-1]
+        >>> kept[-1]
         'login'
     """
 
@@ -146,8 +145,8 @@ def config_validate(
     """Decide whether a plugin may be registered: another one, or your own.
 
     Called while a plugin is admitted, before any of its other handlers can run: first the
-    node's handlers, then those of plugins registered before, then the plugin's own. There is
-    a deadline, and nothing can be registered from in here.
+    node's handlers, then those of plugins registered before, then the plugin's own. Nothing
+    can be registered from in here.
 
     Args:
         plugin: The candidate's `stigmem_plugins.PluginManifest`; immutable.
@@ -159,7 +158,7 @@ def config_validate(
 
     Raises:
         RejectError: Refuses the plugin like a `Deny`.
-        Exception: Refuses it too, and so does an answer that comes after the deadline.
+        Exception: Any other refuses it too.
 
     Example:
         >>> from stigmem_hookspecs import Allow, Deny

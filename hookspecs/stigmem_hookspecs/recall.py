@@ -1,4 +1,4 @@
-"""Hooks in the life of a recall: facts on their way out of the node, to a caller."""
+"""Hooks in the life of a recall: a question to the node and the facts that answer it."""
 
 from __future__ import annotations
 
@@ -33,30 +33,33 @@ def pre_recall_authorize(
 ) -> VotingDecision:
     """Decide whether this caller may ask this question.
 
-    Called before the query touches the store.
+    Called once per recall, before the query is rewritten or run. It is about the question:
+    to hide single facts of the answer, use `recall_filter`. The node votes before plugins.
 
     Args:
-        identity: Who asks.
-        tenant: The tenant whose facts are asked for.
-        request_id: The host's id of the request, for correlation.
-        query: What is asked, as the host's query dict; do not change it here.
+        identity: Who asks, as `identity_resolve` left it.
+        tenant: The tenant whose facts would be searched.
+        request_id: The host's id of the request; the audit of this recall carries it too.
+        query: The search terms by name, as the caller gave them; the host's, do not change it.
         payload: All keywords of this fire, exactly as the host passed them.
 
     Returns:
-        `Allow()`, or `Deny(reason)`: the caller gets no facts and is told the reason.
+        `Allow()` to let the search run; `Deny(reason)` to answer with the reason instead of
+        facts. Let it say nothing about what the search would have found.
 
     Raises:
-        RejectError: Counts as `Deny` with its reason.
-        Exception: Any other refuses the recall too, and is audited as a handler error.
+        RejectError: Read as a `Deny` with the same reason.
+        Exception: Ends the recall too: a question that cannot be checked is not answered.
 
     Example:
         >>> from stigmem_hookspecs import Allow, Deny
         >>> from stigmem_plugins.testing import TestPluginRegistry
-        >>> def no_browsing(ctx, *, query, **_):
-        ...     return Allow() if query.get("entity") else Deny("name an entity")
-        >>> registry = TestPluginRegistry.with_hooks(pre_recall_authorize=no_browsing)
-        >>> registry.fire_voting("pre_recall_authorize", query={"limit": 50})
-        Deny(reason='name an entity')
+        >>> def history_for_auditors(ctx, *, identity, query, **_):
+        ...     asks_history = query.get("include_expired", False)
+        ...     return Deny("auditors only") if asks_history and identity != "auditor" else Allow()
+        >>> registry = TestPluginRegistry.with_hooks(pre_recall_authorize=history_for_auditors)
+        >>> registry.fire_voting("pre_recall_authorize", identity="auditor", query={"entity": "a"})
+        Allow()
     """
 
 
@@ -68,31 +71,33 @@ def pre_recall_rewrite(
     request_id: str | None = None,
     payload: Payload = NO_PAYLOAD,
 ) -> dict[str, Any]:
-    """Change a query before it runs: expand a name, narrow a scope, cap a limit.
+    """Change what is searched for: resolve an alias, narrow a scope, lower a limit.
 
-    Called after the caller was authorised. Plugins come first, so limits that the node itself
-    sets have the last word.
+    Called after the recall is authorised and before it runs. Plugins rewrite first, then the
+    node, whose own limits therefore hold whatever a plugin asks for.
 
     Args:
-        value: The query dict, as the handler before left it.
+        value: The search terms by name, as the handler before left them; build a new dict.
         identity: Who asks.
-        tenant: The tenant whose facts are asked for.
-        request_id: The host's id of the request, for correlation.
-        payload: All keywords of this fire, exactly as the host passed them.
+        tenant: The tenant whose facts are searched; a rewrite does not move to another.
+        request_id: The host's id of the request.
+        payload: All keywords of this fire, without `value`.
 
     Returns:
-        The query to go on with, with every key that came in. Never None.
+        The terms to search with. Keep every key, also those that you do not know: the host
+        reads them back one by one.
 
     Raises:
-        Exception: Stops the recall, and is audited as a handler error.
+        PluginExecutionError: What the host gets if a handler fails; the search is not run,
+            neither with the old terms nor with the new ones.
 
     Example:
         >>> from stigmem_plugins.testing import TestPluginRegistry
-        >>> def at_most_fifty(ctx, query, **_):
-        ...     return {**query, "limit": min(query["limit"], 50)}
+        >>> def at_most_fifty(ctx, value, **_):
+        ...     return {**value, "limit": min(value["limit"], 50)}
         >>> registry = TestPluginRegistry.with_hooks(pre_recall_rewrite=at_most_fifty)
-        >>> registry.fire_filter_chain("pre_recall_rewrite", {"entity": "a", "limit": 500})
-        {'entity': 'a', 'limit': 50}
+        >>> registry.fire_filter_chain("pre_recall_rewrite", {"entity": "ada", "limit": 500})
+        {'entity': 'ada', 'limit': 50}
     """
 
 
@@ -104,32 +109,34 @@ def recall_filter(
     request_id: str | None = None,
     payload: Payload = NO_PAYLOAD,
 ) -> list[FactRecord]:
-    """Take facts out of a result that this caller shall not see.
+    """Take facts out of an answer, or mask parts of them.
 
-    Called with what the store found, before ranking. Plugins come first, so a core filter
-    sees, and can still remove, whatever they leave or add.
+    Called with what the search found, before ranking. Each handler sees only what those
+    before it left, so a fact once dropped stays hidden; the node filters after the plugins.
 
     Args:
-        value: Fact records, as the handler before left them.
-        identity: Who asked.
-        tenant: The tenant whose facts these are.
-        request_id: The host's id of the request, for correlation.
-        payload: All keywords of this fire, exactly as the host passed them.
+        value: The facts found, in the host's order; the facts themselves are the host's.
+        identity: Who will read the answer.
+        tenant: The tenant that the facts belong to.
+        request_id: The host's id of the request.
+        payload: All keywords of this fire, without `value`.
 
     Returns:
-        The records to keep, as a list. An empty list hides all; None is an error.
+        The facts to go on with, as a list; `[]`, not None, to hide them all. To mask part
+        of a fact, put a changed copy in its place.
 
     Raises:
-        Exception: The caller gets nothing at all; audited as a handler error.
+        PluginExecutionError: What the host gets if a handler fails. The caller then gets no
+            answer rather than an unfiltered one.
 
     Example:
         >>> from stigmem_plugins.testing import TestPluginRegistry
-        >>> def hide_private(ctx, facts, *, identity=None, **_):
-        ...     return [f for f in facts if f["scope"] != "private" or f["source"] == identity]
-        >>> registry = TestPluginRegistry.with_hooks(recall_filter=hide_private)
-        >>> found = [{"scope": "private", "source": "a"}, {"scope": "public", "source": "a"}]
-        >>> registry.fire_filter_chain("recall_filter", found, identity="b")
-        [{'scope': 'public', 'source': 'a'}]
+        >>> def keep_private(ctx, value, *, identity=None, **_):
+        ...     return [fact for fact in value if fact.get("owner") in (None, identity)]
+        >>> registry = TestPluginRegistry.with_hooks(recall_filter=keep_private)
+        >>> found = [{"id": "f1"}, {"id": "f2", "owner": "ada"}, {"id": "f3", "owner": "bob"}]
+        >>> registry.fire_filter_chain("recall_filter", found, identity="bob")
+        [{'id': 'f1'}, {'id': 'f3', 'owner': 'bob'}]
     """
 
 
@@ -143,34 +150,41 @@ def recall_rank(
     depth: int | None = None,
     payload: Payload = NO_PAYLOAD,
 ) -> dict[str, float]:
-    """Raise or lower the scores of facts in a result.
+    """Move facts up or down in an answer.
 
-    Called after filtering. The changes of all handlers are summed by id, and the host adds the
-    sums to its own scores.
+    Called once the facts of an answer are chosen and, in a scored recall, have the host's
+    scores. Handlers do not see each other's changes: the host gets the sum per fact, so
+    order among handlers decides nothing.
 
     Args:
-        value: Fact records, scored or not; a list of the handler's own.
-        identity: Who asked.
-        tenant: The tenant whose facts these are.
-        request_id: The host's id of the request, for correlation.
-        weights: The host's weights for the parts of a score, where it has any.
-        depth: How many steps a graph recall went, where it is one.
-        payload: All keywords of this fire, exactly as the host passed them.
+        value: The facts, bare or each as the `fact` of a scored result; the list is a copy
+            of your own, its items are the host's.
+        identity: Who will read the answer.
+        tenant: The tenant that the facts belong to; hosts leave it out of scored recalls.
+        request_id: The host's id of the request; left out like `tenant`.
+        weights: How much each signal counts in the host's score; the host's, scored only.
+        depth: How many hops from its starting points the recall went; scored only.
+        payload: All keywords of this fire, without `value`.
 
     Returns:
-        A finite change of score by fact id (str); {} for none. Ids that are not in the list are
-        kept: the host may know them.
+        What to add to each fact's score, by fact id, in the units of the host's score (most
+        often 0 to 1). Below zero moves down; a fact left out keeps its score; `{}` changes
+        nothing. An id that is not in the list is kept in the sum.
 
     Raises:
-        Exception: Stops the recall, and is audited as a handler error.
+        PluginExecutionError: What the host gets if a handler raises, an id is not a str, or
+            a change is not a finite number.
 
     Example:
+        >>> from types import SimpleNamespace as Fact
         >>> from stigmem_plugins.testing import TestPluginRegistry
-        >>> def prefer_certain(ctx, facts, **_):
-        ...     return {f["id"]: f["confidence"] - 0.5 for f in facts}
-        >>> registry = TestPluginRegistry.with_hooks(recall_rank=prefer_certain)
-        >>> registry.fire_score_delta("recall_rank", [{"id": "f1", "confidence": 0.75}])
-        {'f1': 0.25}
+        >>> def prefer_verified(ctx, value, **_):
+        ...     facts = [getattr(item, "fact", item) for item in value]
+        ...     return {fact.id: 0.25 for fact in facts if fact.verified}
+        >>> registry = TestPluginRegistry.with_hooks(recall_rank=prefer_verified)
+        >>> found = [Fact(id="f1", verified=False), Fact(id="f2", verified=True)]
+        >>> registry.fire_score_delta("recall_rank", found, depth=2)
+        {'f2': 0.25}
     """
 
 
@@ -183,38 +197,35 @@ def post_recall_audit(
     outcome: Outcome | None = None,
     payload: Payload = NO_PAYLOAD,
 ) -> None:
-    """Record who was given what.
+    """Record who was told what.
 
-    Called at the end of every recall, before the caller gets the answer.
+    Called before an answer leaves the node, and when a recall is refused. The node records
+    first and plugins after it; all of them run, even when one fails.
 
     Args:
-        result: The host's answer, or None if there was none; do not change it.
+        result: The answer, filtered and ranked, in the host's own type; None if there is
+            none. Do not change it: the caller gets this object.
         identity: Who asked.
-        tenant: The tenant whose facts were asked for.
-        request_id: The host's id of the request, for correlation.
-        outcome: `Success()`, or `Failure(reason)`.
+        tenant: The tenant whose facts were searched.
+        request_id: The host's id of the request, the same as in `pre_recall_authorize`.
+        outcome: `Success()`, or `Failure(reason)` if the recall was refused.
         payload: All keywords of this fire, exactly as the host passed them.
 
     Returns:
-        Nothing.
+        Nothing; the answer is what it is. To change it, use `recall_filter`.
 
     Raises:
-        Exception: The other handlers still run; then the host gets a `PluginExecutionError`,
-            and should not answer: facts would leave the node unrecorded.
+        PluginExecutionError: What the host gets if a handler failed, once all of them ran. It
+            can then keep back an answer of which there is no record.
 
     Example:
-        >>> from stigmem_hookspecs import Success
+        >>> from stigmem_hookspecs import Failure
         >>> from stigmem_plugins.testing import TestPluginRegistry
-        >>> reads = []
-        >>> def log_read(ctx, *, identity, result, **_):
-        ...     reads.append((identity, len(result["facts"])))
-        >>> registry = TestPluginRegistry.with_hooks(post_recall_audit=log_read)
-        >>> registry.fire_fire_and_forget(
-        ...     "post_recall_audit",
-        ...     identity="agent:a",
-        ...     result={"facts": ["f1", "f2"]},
-        ...     outcome=Success(),
-        ... )
-        >>> reads
-        [('agent:a', 2)]
+        >>> refused = {}
+        >>> def count_refusals(ctx, *, identity, outcome, **_):
+        ...     refused[identity] = refused.get(identity, 0) + isinstance(outcome, Failure)
+        >>> registry = TestPluginRegistry.with_hooks(post_recall_audit=count_refusals)
+        >>> registry.fire_fire_and_forget("post_recall_audit", identity="b", outcome=Failure("no"))
+        >>> refused
+        {'b': 1}
     """

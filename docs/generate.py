@@ -1,0 +1,149 @@
+"""Writes docs/reference/hooks.md from the hookspecs; `--check` only compares."""
+
+from __future__ import annotations
+
+import inspect
+import re
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from stigmem_hookspecs import HOOK_SPECS, LIFECYCLE_MODULES, NO_PAYLOAD, HookSpec
+
+PAGE = Path(__file__).parent / "reference" / "hooks.md"
+COMMAND = "python docs/generate.py"
+SECTIONS = ("Args", "Returns", "Raises", "Example")
+
+INTRODUCTION = """\
+# Hooks
+
+<!-- Generated from the hookspecs by `{command}`: edit their docstrings, not this page. -->
+
+All {count} hooks of a node, in the order in which a request meets them. A hook's *semantic*
+says how handlers are called and what becomes of their results; *ordering* says where the node's
+own (core) handlers stand; lower *bands* come first in a request.
+
+| Semantic | Called as | Result of a handler | Combined |
+|---|---|---|---|
+| `voting` | `handler(ctx, **keywords)` | `Allow()` or `Deny(reason)` | the first `Deny` wins |
+| `filter_chain` | `handler(ctx, value, **keywords)` | the new value | each gets the one before |
+| `score_delta` | `handler(ctx, value, **keywords)` | `dict[str, float]` by id | summed by id |
+| `fire_and_forget` | `handler(ctx, **keywords)` | ignored | nothing; *strict* hooks report failures |
+
+A handler names the keywords that it wants, or takes all with `**kw`; keywords that a host does not
+pass are left out, so give them defaults. `payload`, all keywords in one mapping, is what native
+pluggy implementations get; manifest handlers do not ask for it.
+"""
+
+
+def page() -> str:
+    """The whole page."""
+    parts = [INTRODUCTION.format(command=COMMAND, count=len(HOOK_SPECS)), *table()]
+    for module in LIFECYCLE_MODULES:
+        parts += ["", f"## {module.__name__.rpartition('.')[2].capitalize()}", ""]
+        parts += [first_line(module)]
+        for function, spec in declared(module):
+            parts += ["", *section(function, spec)]
+    return "\n".join(parts) + "\n"
+
+
+def table() -> Iterator[str]:
+    """One row per hook."""
+    yield "| Hook | Band | Semantic | Ordering | Strict |"
+    yield "|---|---|---|---|---|"
+    for spec in HOOK_SPECS.values():
+        link = f"[`{spec.name}`](#{anchor(spec.name)})"
+        strict = "yes" if spec.strict else ""
+        band = f"{spec.band.name} {spec.band:d}"
+        yield f"| {link} | {band} | `{spec.semantic}` | `{spec.ordering}` | {strict} |"
+
+
+def declared(module: ModuleType) -> Iterator[tuple[Callable[..., Any], HookSpec]]:
+    """The hooks of a lifecycle module with their declarations, as they stand in it."""
+    for name, spec in HOOK_SPECS.items():
+        function = getattr(module, name, None)
+        if function is not None:
+            yield function, spec
+
+
+def section(function: Callable[..., Any], spec: HookSpec) -> Iterator[str]:
+    """A hook's part of the page."""
+    documented = read(inspect.getdoc(function) or "")
+    yield f"({anchor(spec.name)})="
+    yield f"### {spec.name}"
+    yield ""
+    strict = ", strict" if spec.strict else ""
+    yield f"*`{spec.semantic}`{strict}, `{spec.ordering}`, band {spec.band.name}*"
+    yield ""
+    yield from ["```py", signature(function), "```", ""]
+    yield from [documented[""], ""]
+    yield from ["**Arguments**", "", *definitions(documented["Args"]), ""]
+    yield from ["**Returns**", "", inspect.cleandoc(documented["Returns"]), ""]
+    yield from ["**Raises**", "", *definitions(documented["Raises"]), ""]
+    yield from ["**Example**", "", "```pycon", documented["Example"].strip(), "```"]
+
+
+def anchor(hook: str) -> str:
+    """The target that links to a hook's section name."""
+    return f"hook-{hook.replace('_', '-')}"
+
+
+def signature(function: Callable[..., Any]) -> str:
+    """The definition of a hookspec as source, a parameter per line."""
+    shown = inspect.signature(function)
+    lines = [f"def {function.__name__}("]
+    for parameter in shown.parameters.values():
+        line = f"    {parameter.name}: {parameter.annotation}"
+        if parameter.default is NO_PAYLOAD:
+            line += " = NO_PAYLOAD"
+        elif parameter.default is not parameter.empty:
+            line += f" = {parameter.default!r}"
+        lines.append(f"{line},")
+    return "\n".join([*lines, f") -> {shown.return_annotation}: ..."])
+
+
+def read(docstring: str) -> dict[str, str]:
+    """A Google-style docstring by section; the text before the first is under the empty name.
+
+    Example:
+        >>> read("Do it." + chr(10) + "Args:" + chr(10) + "    x: Any.")
+        {'': 'Do it.', 'Args': 'x: Any.'}
+    """
+    heading = re.compile(rf"^({'|'.join(SECTIONS)}):$", re.MULTILINE)
+    head, *rest = heading.split(docstring)
+    bodies = {name: inspect.cleandoc(body) for name, body in zip(rest[::2], rest[1::2], strict=True)}
+    return {"": head.strip()} | bodies
+
+
+def definitions(body: str) -> Iterator[str]:
+    """`name: text` entries, their continuation lines indented, as a list."""
+    for line in body.splitlines():
+        if line.startswith(" "):
+            yield f"  {line.strip()}"
+        else:
+            name, _, text = line.partition(": ")
+            yield f"- `{name}`: {text}"
+
+
+def first_line(module: ModuleType) -> str:
+    """The sentence that a module's docstring starts with."""
+    return (module.__doc__ or "").partition("\n")[0]
+
+
+def main(arguments: list[str]) -> int:
+    """Write the page, or compare it; returns the exit code."""
+    wanted = page()
+    if "--check" not in arguments:
+        PAGE.parent.mkdir(exist_ok=True)
+        PAGE.write_text(wanted, encoding="utf-8")
+        return 0
+    if PAGE.exists() and PAGE.read_text(encoding="utf-8") == wanted:
+        return 0
+    sys.stderr.write(f"{PAGE} is not what the hookspecs say; run: {COMMAND}\n")
+    return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,142 @@
+"""What can be run on this project: `nox -l` is the menu, `nox` alone runs the tests."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import nox
+from packaging.requirements import Requirement
+
+PYPROJECT = nox.project.load_toml("pyproject.toml")
+VERSIONS = nox.project.python_versions(PYPROJECT)
+
+nox.needs_version = ">=2025.2.9"
+nox.options.sessions = ["tests"]
+# Sessions name only interpreters that answered, so one that is then missing is an error.
+nox.options.error_on_missing_interpreters = True
+nox.options.download_python = "never"
+
+
+def at_hand() -> list[str]:
+    """The supported interpreters that start here, and the one that runs nox, oldest first."""
+    running = sys.version_info[:2]
+    found = {version for version in VERSIONS if answers(version)}
+    if running >= parts(VERSIONS[0]):
+        found.add(".".join(map(str, running)))
+    if not found:
+        sys.exit(f"no Python of {', '.join(VERSIONS)} is at hand; install one of them")
+    return sorted(found, key=parts)
+
+
+def answers(version: str) -> bool:
+    """Whether `pythonX.Y` starts: a version manager's shim can be there and refuse."""
+    command = [f"python{version}", "-c", ""]
+    return (
+        shutil.which(command[0]) is not None
+        and subprocess.run(command, capture_output=True, check=False).returncode == 0
+    )
+
+
+def parts(version: str) -> tuple[int, ...]:
+    """`3.11` as numbers, to compare by."""
+    return tuple(map(int, version.split(".")))
+
+
+PYTHONS = at_hand()
+OLDEST = PYTHONS[0]
+MEASURED = "3.12" if "3.12" in PYTHONS else PYTHONS[-1]
+"""The one interpreter that measures coverage."""
+
+
+def group(name: str) -> tuple[str, ...]:
+    """The requirements of a dependency group."""
+    return nox.project.dependency_groups(PYPROJECT, name)
+
+
+@nox.session(python=PYTHONS)
+def tests(session: nox.Session) -> None:
+    """Run the tests on every interpreter at hand; measure coverage on one."""
+    session.install("--editable", ".", *group("tests"))
+    pytest = ["pytest", "--numprocesses=logical", *session.posargs]
+    if session.python != MEASURED or session.posargs:
+        session.run("python", "-m", *pytest)
+        return
+    session.run("coverage", "erase")
+    session.run("coverage", "run", "-m", *pytest)
+    session.run("coverage", "combine", "--quiet")
+    session.run("coverage", "report")
+
+
+@nox.session(python=OLDEST)
+def minimums(session: nox.Session) -> None:
+    """Run the tests with the lowest versions of the dependencies that pyproject allows."""
+    constraints = Path(session.create_tmp(), "constraints.txt")
+    lowest = [
+        f"{requirement.name}=={bound.version}"
+        for requirement in map(Requirement, PYPROJECT["project"]["dependencies"])
+        for bound in requirement.specifier
+        if bound.operator == ">="
+    ]
+    constraints.write_text("\n".join(lowest), encoding="utf-8")
+    session.install("--constraint", str(constraints), "--editable", ".", *group("tests"))
+    session.run("python", "-m", "pytest", "--numprocesses=logical", *session.posargs)
+
+
+@nox.session(python=MEASURED)
+def typing(session: nox.Session) -> None:
+    """Check types with mypy, strictly."""
+    session.install("--editable", ".", *group("typing"))
+    session.run("mypy")
+
+
+@nox.session(python=MEASURED)
+def lint(session: nox.Session) -> None:
+    """Check style and formatting with ruff."""
+    session.install(*group("lint"))
+    session.run("ruff", "check")
+    session.run("ruff", "format", "--check")
+
+
+@nox.session(python=MEASURED)
+def docs(session: nox.Session) -> None:
+    """Build the documentation into docs/_build; warnings are errors."""
+    session.install("--editable", ".", *group("docs"))
+    session.run("python", "docs/generate.py", "--check")
+    session.run("sphinx-build", "-W", "-n", "-E", "-q", "docs", "docs/_build/html")
+
+
+@nox.session(python=MEASURED)
+def wheel(session: nox.Session) -> None:
+    """Run the tests against the built wheel, away from the source tree."""
+    place = Path(session.create_tmp()).resolve()
+    shutil.rmtree(place)
+    session.run("python", "-m", "pip", "wheel", "--quiet", "--no-deps", f"--wheel-dir={place}", ".")
+    (built,) = place.glob("*.whl")
+    session.install("--force-reinstall", str(built), *group("tests"))
+    for folder in ("tests", "docs"):
+        shutil.copytree(folder, place / folder, ignore=shutil.ignore_patterns("_build"))
+    for file in ("README.md", "conftest.py", "pyproject.toml"):
+        shutil.copy(file, place)
+    session.chdir(place)
+    imported = "import stigmem_hookspecs as h, stigmem_plugins as p; print(h.__file__, p.__file__)"
+    files = str(session.run("python", "-c", imported, silent=True)).split()
+    if not all("site-packages" in file for file in files):
+        session.error(f"imported from somewhere else than the wheel: {files}")
+    session.run("python", "-m", "pytest", "--numprocesses=logical", *session.posargs)
+
+
+@nox.session(python=MEASURED)
+def published(session: nox.Session) -> None:
+    """Run the plugins and the node of the package index with this package; needs the network."""
+    session.install("--editable", ".", *group("tests"))
+    session.run("python", "-m", "pytest", "-m", "network", "tests/published", *session.posargs)
+
+
+@nox.session(python=MEASURED)
+def demo(session: nox.Session) -> None:
+    """Run the demonstration that the README starts with."""
+    session.install(".")
+    session.run("python", "-m", "stigmem_plugins", "demo")

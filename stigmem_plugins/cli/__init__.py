@@ -1,0 +1,76 @@
+"""The command `stigmem-plugins`: what is installed, and a demonstration.
+
+`main` is a click group, which a node can mount under its own command line.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any, Final
+
+import click
+
+from stigmem_plugins.cli import demo as demonstration
+from stigmem_plugins.cli.listing import describe_plugin, find, list_plugins
+from stigmem_plugins.cli.output import Failed, show_listing, show_plugin
+from stigmem_plugins.errors import StigmemPluginError
+
+SCHEMA_VERSION: Final = 1
+"""Raised when a key of the JSON output changes its meaning or goes away."""
+
+
+class PluginCommands(click.Group):
+    """A group whose commands report the layer's errors in two lines, without a traceback."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command that was asked for."""
+        try:
+            return super().invoke(ctx)
+        except StigmemPluginError as error:
+            raise Failed(error.message, error.fix) from error
+
+
+@click.group(cls=PluginCommands, name="stigmem-plugins")
+@click.version_option(package_name="stigmem-plugins")
+def main() -> None:
+    """Look at the plugins of a Stigmem node."""
+
+
+@main.command("list")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def list_command(*, as_json: bool) -> None:
+    """List the installed plugins.
+
+    While signing is required nothing of them is imported; with
+    STIGMEM_PLUGIN_SIGNING_REQUIRED=false they are loaded, and show what they declare.
+    """
+    plugins = [plugin.facts() for plugin in list_plugins()]
+    if as_json:
+        _print_json(plugins=plugins)
+    else:
+        show_listing(plugins)
+
+
+@main.command("describe")
+@click.argument("name")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def describe_command(name: str, *, as_json: bool) -> None:
+    """Show all that is known of one plugin.
+
+    NAME is the plugin's name, its entry point's or its distribution's.
+    """
+    facts = describe_plugin(find(name, list_plugins()))
+    if as_json:
+        _print_json(plugin=facts)
+    else:
+        show_plugin(facts)
+
+
+@main.command("demo")
+def demo_command() -> None:
+    """Install two plugins into a temporary place and show a node that runs them."""
+    demonstration.run()
+
+
+def _print_json(**content: Any) -> None:
+    click.echo(json.dumps({"schema_version": SCHEMA_VERSION, **content}, indent=2, default=str))

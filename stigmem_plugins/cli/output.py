@@ -1,0 +1,124 @@
+"""How the commands print: results on stdout, faults in at most two lines on stderr."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from typing import IO, Any, Final
+
+import click
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from stigmem_plugins.discovery import ENTRY_POINT_GROUP
+
+WIDTH: Final = 80
+"""Columns where the output is no terminal."""
+LABELS: Final = {
+    "name": "plugin",
+    "version": "version",
+    "distribution": "package",
+    "signed_by": "signed by",
+    "requires_stigmem": "requires",
+    "capabilities": "capabilities",
+    "hooks": "hooks",
+    "depends_on": "depends on",
+    "health": "health",
+    "config": "config",
+    "problem": "problem",
+    "fix": "to do",
+}
+"""The facts that are shown, in this order, and how they are called."""
+
+
+class Failed(click.ClickException):
+    """Ends a command with `error: …` and, where there is one, `hint: …`.
+
+    Args:
+        message: What is wrong.
+        hint: What to do about it.
+        exit_code: 1, or 2 for wrong usage.
+    """
+
+    def __init__(self, message: str, hint: str | None = None, *, exit_code: int = 1) -> None:
+        super().__init__(message)
+        self.hint = hint
+        self.exit_code = exit_code
+
+    def show(self, file: IO[Any] | None = None) -> None:
+        """Print it, by default to stderr."""
+        click.echo(f"error: {printable(self.message)}", file=file, err=file is None)
+        if self.hint:
+            click.echo(f"hint: {printable(self.hint)}", file=file, err=file is None)
+
+
+def make_console() -> Console:
+    """A console for stdout that interprets no markup and is 80 columns wide in pipes and files."""
+    width = None if sys.stdout.isatty() else WIDTH
+    return Console(width=width, markup=False, highlight=False, emoji=False)
+
+
+def printable(text: object, encoding: str = "utf-8") -> str:
+    r"""Foreign text on one line, made safe for a terminal that takes `encoding`.
+
+    Example:
+        >>> printable("a\x1b[31m\nb")
+        'a\\x1b[31m\\nb'
+        >>> printable("où", "ascii")
+        'o\\xf9'
+    """
+    safe = "".join(c if c.isprintable() else repr(c)[1:-1] for c in str(text))
+    return safe.encode(encoding, "backslashreplace").decode(encoding)
+
+
+def rows(console: Console, lines: Iterable[Sequence[str]], indent: int = 2) -> Table:
+    """Columns without lines around them; the last one wraps, and nothing is cut off."""
+    table = Table.grid(padding=(0, 2, 0, 0))
+    table.add_column(width=indent - 2)
+    for line in lines:
+        cells = [Text(printable(cell, console.encoding), overflow="fold") for cell in line]
+        table.add_row("", *cells)
+    return table
+
+
+def show_listing(plugins: Sequence[Mapping[str, Any]]) -> None:
+    """Print the facts about plugins, a block for each."""
+    console = make_console()
+    if not plugins:
+        console.print(f"No plugin is installed: no package declares a {ENTRY_POINT_GROUP} entry")
+        console.print("point. Install one with pip; `stigmem-plugins demo` shows two at work.")
+        return
+    for facts in plugins:
+        _show(console, {**facts, "fix": None})
+    counted = f"{len(plugins)} installed" + "".join(
+        f", {count} {status}"
+        for status in ("loaded", "refused", "failed")
+        if (count := sum(facts["status"] == status for facts in plugins))
+    )
+    console.print(Text(counted, style="bold"))
+    for fix in dict.fromkeys(facts["fix"] for facts in plugins if facts["fix"]):
+        console.print(Text(f"to do: {printable(fix, console.encoding)}", overflow="fold"))
+
+
+def show_plugin(facts: Mapping[str, Any]) -> None:
+    """Print all facts about one plugin."""
+    _show(make_console(), facts)
+
+
+def _show(console: Console, facts: Mapping[str, Any]) -> None:
+    heading = f"{facts['entry_point']} = {facts['entry_point_value']} ({facts['status']})"
+    heading = printable(heading, console.encoding)
+    console.print(Text(heading, style="bold", overflow="fold"))
+    package = f"{facts['distribution']} {facts['distribution_version']}"
+    shown = {**facts, "distribution": package}
+    lines = [(label, _phrase(shown[key])) for key, label in LABELS.items() if shown.get(key)]
+    console.print(rows(console, lines), "", sep="\n")
+
+
+def _phrase(value: Any) -> str:
+    if isinstance(value, list):
+        return ", ".join(value)
+    if isinstance(value, dict):
+        return ", ".join(f"{key}: {part}" for key, part in value.items() if part not in {None, ""})
+    return str(value)

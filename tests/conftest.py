@@ -1,0 +1,25 @@
+"""Settings for all tests."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from hypothesis import settings
+
+from stigmem_plugins import HookRegistry, get_registry, set_registry
+
+pytest_plugins = ["pytester"]
+
+# A shared machine is slow at times; a hang is what the runner's own limits are for.
+settings.register_profile("shared-machine", deadline=None)
+settings.load_profile("shared-machine")
+
+
+@pytest.fixture(autouse=True)
+def _process_registry() -> Iterator[None]:
+    """Each test has a process registry of its own."""
+    previous = set_registry(HookRegistry())
+    yield
+    get_registry()
+    set_registry(previous)

@@ -1,0 +1,93 @@
+"""The documentation says what the code does."""
+
+import importlib.util
+import inspect
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+import stigmem_plugins
+from stigmem_hookspecs import HOOK_SPECS, LIFECYCLE_MODULES
+from stigmem_plugins.admission import REASONS
+from stigmem_plugins.audit import EVENT_TYPES
+from stigmem_plugins.settings import SETTING_NAMES
+
+ROOT = Path(__file__).parent.parent
+DOCS = ROOT / "docs"
+FUNCTIONS = {
+    name: getattr(module, name)
+    for module in LIFECYCLE_MODULES
+    for name in HOOK_SPECS
+    if hasattr(module, name)
+}
+
+
+def load_generator() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("docs_generate", DOCS / "generate.py")
+    assert spec
+    assert spec.loader
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+generate = load_generator()
+HOOKS_PAGE = (DOCS / "reference" / "hooks.md").read_text("utf-8")
+
+
+def test_the_hook_reference_is_what_the_hookspecs_say():
+    """Who edits a hookspec's docstring is told how to bring the page up to date."""
+    if generate.page() != HOOKS_PAGE:
+        pytest.fail(f"docs/reference/hooks.md is out of date; run: {generate.COMMAND}")
+
+
+def test_checking_the_page_reports_by_exit_code(tmp_path, monkeypatch, capsys):
+    """`--check` accepts the committed page, and names the command for another or none."""
+    assert generate.main(["--check"]) == 0
+    monkeypatch.setattr(generate, "PAGE", tmp_path / "reference" / "hooks.md")
+    assert generate.main(["--check"]) == 1
+    assert generate.COMMAND in capsys.readouterr().err
+    assert generate.main([]) == 0
+    assert generate.main(["--check"]) == 0
+
+
+@pytest.mark.parametrize("hook", HOOK_SPECS)
+def test_every_hook_has_a_section_with_its_exact_signature(hook):
+    """The section shows each parameter with its annotation and default."""
+    _, _, section = HOOKS_PAGE.partition(f"\n### {hook}\n")
+    shown = section.partition("```py\n")[2].partition("\n```")[0]
+    for parameter in inspect.signature(FUNCTIONS[hook]).parameters.values():
+        assert f"    {parameter.name}: {parameter.annotation}" in shown
+    assert shown.startswith(f"def {hook}(")
+
+
+@pytest.mark.parametrize("hook", HOOK_SPECS)
+def test_every_hookspec_documents_arguments_results_errors_and_an_example(hook):
+    """A docstring has all four sections, an entry for each parameter, and a doctest."""
+    function = FUNCTIONS[hook]
+    sections = generate.read(inspect.getdoc(function))
+    assert set(sections) == {"", *generate.SECTIONS}
+    assert all(sections.values())
+    listed = [line.split(":")[0] for line in sections["Args"].splitlines() if line[0] != " "]
+    assert listed == list(inspect.signature(function).parameters)
+    assert ">>> " in sections["Example"]
+
+
+@pytest.mark.parametrize("name", stigmem_plugins.__all__)
+def test_every_public_name_is_in_the_api_reference(name):
+    """A name that is exported is documented."""
+    page = (DOCS / "reference" / "api.md").read_text("utf-8")
+    assert f" stigmem_plugins.{name}\n" in page
+
+
+@pytest.mark.parametrize("word", [*EVENT_TYPES, *REASONS, *sorted(SETTING_NAMES)])
+def test_operators_find_every_event_reason_and_setting(word):
+    """The operator's page has a table row for each."""
+    assert f"\n| `{word}` |" in (DOCS / "operate.md").read_text("utf-8")
+
+
+def test_the_readme_lists_every_setting():
+    """The README's table is complete, too."""
+    readme = (ROOT / "README.md").read_text("utf-8")
+    assert [name for name in SETTING_NAMES if f"\n| `{name}` |" not in readme] == []
