@@ -52,7 +52,7 @@ class Configuration:
         secrets: The text of its secret fields, to be masked wherever it could be repeated.
     """
 
-    value: Any = None
+    value: Any = attrs.field(default=None, repr=False)
     secrets: tuple[str, ...] = attrs.field(default=(), repr=False)
 
 
@@ -252,7 +252,9 @@ def _texts(values: Iterable[Any]) -> Iterator[str]:
         plain = value.get_secret_value() if hasattr(value, "get_secret_value") else value
         if isinstance(plain, (list, tuple, set, frozenset)):
             yield from _texts(plain)
+        elif isinstance(plain, Mapping):
+            yield from _texts(plain.values())
         elif isinstance(plain, bytes):
             yield from filter(None, [plain.decode(errors="replace")])
-        elif plain not in {None, ""}:
+        elif plain is not None and plain != "":
             yield str(plain)

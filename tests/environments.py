@@ -55,9 +55,7 @@ class Environment:
             raise RuntimeError(f"pip install {' '.join(arguments)} failed:\n{done.stderr}")
 
 
-def make_environment(
-    path: Path, *requirements: str, no_deps: tuple[str, ...] = ()
-) -> Environment:
+def make_environment(path: Path, *requirements: str, no_deps: tuple[str, ...] = ()) -> Environment:
     """Make a virtual environment of the running interpreter's version.
 
     Args:

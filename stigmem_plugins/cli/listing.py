@@ -12,7 +12,7 @@ from packaging.utils import canonicalize_name
 
 from stigmem_plugins import bridge, health
 from stigmem_plugins.capabilities import PluginContext
-from stigmem_plugins.cli.output import Failed
+from stigmem_plugins.cli.output import NotFound
 from stigmem_plugins.config import configure, masked
 from stigmem_plugins.discovery import (
     DiscoveredPlugin,
@@ -28,7 +28,6 @@ from stigmem_plugins.trust.policy import UNSIGNED, unsigned_refused
 LOADED: Final = "loaded"
 REFUSED: Final = "refused"
 FAILED: Final = "failed"
-USAGE_ERROR: Final = 2
 
 
 @frozen
@@ -95,7 +94,7 @@ def find(name: str, plugins: Sequence[Listed]) -> Listed:
     """The plugin of that name: its own, its entry point's or its distribution's.
 
     Raises:
-        Failed: There is none, or several; the nearest or all are named.
+        NotFound: There is none, or several; the nearest or all are named.
     """
     called = [(plugin, _names(plugin)) for plugin in plugins]
     wanted = canonicalize_name(name)
@@ -106,12 +105,17 @@ def find(name: str, plugins: Sequence[Listed]) -> Listed:
             return found[0]
         several = several or found
     if several:
-        listed = ", ".join(f"{p.installed.entry_point_name} of {p.installed.distribution}" for p in several)
-        message = f"{name!r} is {len(several)} plugins, the entry points {listed}: name one of these"
-        raise Failed(message, exit_code=USAGE_ERROR)
+        listed = ", ".join(
+            f"{p.installed.entry_point_name} of {p.installed.distribution}" for p in several
+        )
+        message = (
+            f"{name!r} is {len(several)} plugins, the entry points {listed}: name one of these"
+        )
+        raise NotFound(message)
     known = {known for _, names in called for known in names if known}
     near = suggest(name, sorted(known)) or "; `stigmem-plugins list` shows what is"
-    raise Failed(f"no plugin {name!r} is installed{near}", exit_code=USAGE_ERROR)
+    message = f"no plugin {name!r} is installed{near}"
+    raise NotFound(message)
 
 
 def _names(listed: Listed) -> tuple[str, str, str]:

@@ -38,19 +38,23 @@ class Failed(click.ClickException):
     Args:
         message: What is wrong.
         hint: What to do about it.
-        exit_code: 1, or 2 for wrong usage.
     """
 
-    def __init__(self, message: str, hint: str | None = None, *, exit_code: int = 1) -> None:
+    def __init__(self, message: str, hint: str | None = None) -> None:
         super().__init__(message)
         self.hint = hint
-        self.exit_code = exit_code
 
     def show(self, file: IO[Any] | None = None) -> None:
         """Print it, by default to stderr."""
         click.echo(f"error: {printable(self.message)}", file=file, err=file is None)
         if self.hint:
             click.echo(f"hint: {printable(self.hint)}", file=file, err=file is None)
+
+
+class NotFound(Failed):  # noqa: N818  # named like the class that it narrows
+    """What the user named is not there, or is not one thing."""
+
+    exit_code = 2
 
 
 def make_console() -> Console:
@@ -72,14 +76,23 @@ def printable(text: object, encoding: str = "utf-8") -> str:
     return safe.encode(encoding, "backslashreplace").decode(encoding)
 
 
-def rows(console: Console, lines: Iterable[Sequence[str]], indent: int = 2) -> Table:
-    """Columns without lines around them; the last one wraps, and nothing is cut off."""
+def print_rows(console: Console, lines: Iterable[Sequence[str]], indent: int = 2) -> None:
+    """Print columns without lines around them.
+
+    Args:
+        console: Where to.
+        lines: The cells; the last of each line wraps, those before it must leave it room.
+        indent: How far from the left.
+    """
     table = Table.grid(padding=(0, 2, 0, 0))
     table.add_column(width=indent - 2)
-    for line in lines:
-        cells = [Text(printable(cell, console.encoding), overflow="fold") for cell in line]
-        table.add_row("", *cells)
-    return table
+    for *names, last in lines:
+        cells = [Text(printable(name, console.encoding), no_wrap=True) for name in names]
+        table.add_row("", *cells, Text(printable(last, console.encoding), overflow="fold"))
+    with console.capture() as capture:
+        console.print(table)
+    for line in capture.get().splitlines():
+        console.print(line.rstrip())  # rich fills every cell up with blanks
 
 
 def show_listing(plugins: Sequence[Mapping[str, Any]]) -> None:
@@ -113,7 +126,8 @@ def _show(console: Console, facts: Mapping[str, Any]) -> None:
     package = f"{facts['distribution']} {facts['distribution_version']}"
     shown = {**facts, "distribution": package}
     lines = [(label, _phrase(shown[key])) for key, label in LABELS.items() if shown.get(key)]
-    console.print(rows(console, lines), "", sep="\n")
+    print_rows(console, lines)
+    console.print()
 
 
 def _phrase(value: Any) -> str:

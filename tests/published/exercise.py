@@ -104,7 +104,9 @@ PAYLOADS: dict[str, list[tuple[Any, dict[str, Any]]]] = {
         ([], {"db_path": "node.db", "migrations_dir": "migrations", "settings": None})
     ],
     "audit_emit": [(MISSING, {"event": event})],
-    "config_validate": [(MISSING, {"plugin": stigmem_plugins.PluginManifest("other-one", "1.0.0")})],
+    "config_validate": [
+        (MISSING, {"plugin": stigmem_plugins.PluginManifest("other-one", "1.0.0")})
+    ],
 }
 """For every hook, what a node passes: the positional value, if it takes one, and keywords."""
 

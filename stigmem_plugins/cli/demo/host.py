@@ -29,7 +29,7 @@ Fact: TypeAlias = dict[str, Any]
 SCHEMA = """
 CREATE TABLE facts (number INTEGER PRIMARY KEY, source TEXT, entity TEXT, relation TEXT,
                     value TEXT, confidence REAL, scope TEXT);
-CREATE TABLE audit (event_type TEXT, target TEXT, outcome TEXT);
+CREATE TABLE audit (event_type TEXT, target TEXT, outcome TEXT, reason TEXT);
 """
 COLUMNS = "'fact-' || number AS id, source, entity, relation, value, confidence, scope"
 
@@ -142,8 +142,9 @@ class MemoryNode:
         self.registry.fire_fire_and_forget("post_assert_audit", fact=fact, **payload)
 
     def _audit(self, event_type: str, target: str | None, outcome: Outcome) -> None:
-        said = outcome.reason if isinstance(outcome, Failure) else "success"
-        self.database.execute("INSERT INTO audit VALUES (?, ?, ?)", (event_type, target, said))
+        reason = outcome.reason if isinstance(outcome, Failure) else None
+        values = (event_type, target, type(outcome).__name__, reason)
+        self.database.execute("INSERT INTO audit VALUES (?, ?, ?, ?)", values)
 
     def _store(self, fact: Fact) -> Fact:
         cursor = self.database.execute(

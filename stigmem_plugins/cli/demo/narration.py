@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final, TypeVar
 
 import attrs
@@ -16,23 +16,28 @@ from stigmem_plugins import (
     StigmemPluginError,
     VotingDecision,
 )
-from stigmem_plugins.cli.output import make_console, printable, rows
+from stigmem_plugins.cli.output import make_console, print_rows
 
 QUIET: Final = "audit_emit"
 """Not told: the audit trail is shown as a whole."""
+CORE: Final = "core"
+"""The plugin name of the node's own handlers."""
 R = TypeVar("R")
-
-
-def say(text: str, indent: int = 2) -> None:
-    """Print text, wrapped."""
-    console = make_console()
-    console.print(rows(console, [(text,)], indent))
 
 
 def scene(title: str) -> None:
     """Print the heading of a part."""
-    console = make_console()
-    console.print(f"\n{title}", style="bold")
+    make_console().print(f"\n{title}", style="bold")
+
+
+def say(text: str, indent: int = 2) -> None:
+    """Print a sentence, wrapped."""
+    print_rows(make_console(), [(text,)], indent)
+
+
+def show(lines: Iterable[Sequence[str]], indent: int = 4) -> None:
+    """Print columns."""
+    print_rows(make_console(), lines, indent)
 
 
 class NarratingRegistry(HookRegistry):
@@ -64,17 +69,15 @@ class NarratingRegistry(HookRegistry):
 
     def fire_filter_chain(self, hook: str, value: Any, /, **payload: Any) -> Any:
         """Fire, and tell."""
-        return self._told(
-            hook, functools.partial(super().fire_filter_chain, hook, value, **payload)
-        )
+        fire = functools.partial(super().fire_filter_chain, hook, value, **payload)
+        return self._told(hook, fire, value)
 
     def fire_score_delta(
         self, hook: str, scored_results: Any, /, **payload: Any
     ) -> dict[str, float]:
         """Fire, and tell."""
-        return self._told(
-            hook, functools.partial(super().fire_score_delta, hook, scored_results, **payload)
-        )
+        fire = functools.partial(super().fire_score_delta, hook, scored_results, **payload)
+        return self._told(hook, fire, scored_results)
 
     def fire_fire_and_forget(self, hook: str, /, **payload: Any) -> None:
         """Fire, and tell."""
@@ -93,39 +96,38 @@ class NarratingRegistry(HookRegistry):
 
         return listening
 
-    def _told(self, hook: str, fire: Callable[[], R]) -> R:
+    def _told(self, hook: str, fire: Callable[[], R], *given: Any) -> R:
         self._answers = {}
-        outcome = "refused"
         try:
             result = fire()
-            outcome = phrase(result)
         except StigmemPluginError as error:
-            outcome = f"{type(error).__name__}: {error.message}"
+            self._tell(hook, given, f"{type(error).__name__}: {error.message}")
             raise
-        finally:
-            self._tell(hook, outcome)
+        self._tell(hook, given, result)
         return result
 
-    def _tell(self, hook: str, outcome: str) -> None:
-        asked = [
-            handler.plugin_name if handler.plugin_name != "core" else handler.handler_name
-            for handler in self.handlers_for(hook)
-        ]
-        if asked:
-            say(f"{hook} ({HOOK_SPECS[hook].semantic})", 4)
-            lines = [
-                (f"{number}.", speaker, self._answers.get(speaker, "(not asked any more)"))
-                for number, speaker in enumerate(asked, 1)
-            ]
-            console = make_console()
-            console.print(rows(console, [*lines, ("", "outcome", outcome)], 6))
+    def _tell(self, hook: str, given: tuple[Any, ...], result: Any) -> None:
+        asked = self.handlers_for(hook)
+        if not asked:
+            return
+        lines = [("", "given", phrase(value)) for value in given]
+        for number, handler in enumerate(asked, 1):
+            core = handler.plugin_name == CORE
+            speaker = handler.handler_name if core else handler.plugin_name
+            lines.append((f"{number}.", speaker, self._answers.get(speaker, "(not asked)")))
+        if result is not None:
+            lines.append(("=>", "result", phrase(result)))
+        say(f"{hook} ({HOOK_SPECS[hook].semantic})", 4)
+        show(lines, 6)
 
 
 def phrase(value: Any) -> str:
     """What a handler said, or what came of it, in a few words."""
     match value:
         case None:
-            return "(returns nothing)"
+            return "(no answer is asked for)"
+        case str():
+            return value
         case Deny():
             return f"Deny: {value.reason}"
         case dict():

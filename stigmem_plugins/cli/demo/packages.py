@@ -18,8 +18,11 @@ from attrs import frozen
 from stigmem_plugins.cli.output import Failed
 from stigmem_plugins.discovery import ENTRY_POINT_GROUP
 
-NO_PIP: Final = 3
-"""Exit code where this Python has no pip."""
+
+class NoPip(Failed):  # noqa: N818  # named like the class that it narrows
+    """This Python has no pip."""
+
+    exit_code = 3
 
 
 @frozen
@@ -87,11 +90,12 @@ def install(wheels: list[Path], place: Path) -> None:
     """Install wheels into a folder with pip, from nowhere else and without what they need.
 
     Raises:
-        Failed: This Python has no pip, or pip fails.
+        NoPip: This Python has none.
+        Failed: pip fails.
     """
     if importlib.util.find_spec("pip") is None:
         message = "the demo installs its plugins with pip, which this Python does not have"
-        raise Failed(message, f"run: {sys.executable} -m ensurepip", exit_code=NO_PIP)
+        raise NoPip(message, f"run: {sys.executable} -m ensurepip")
     options = ["--isolated", "--disable-pip-version-check", "--no-input", "--quiet"]
     only_these = ["--no-deps", "--no-index", "--target", str(place), *map(str, wheels)]
     result = subprocess.run(  # noqa: S603  # our own arguments, no shell
@@ -103,4 +107,5 @@ def install(wheels: list[Path], place: Path) -> None:
     )
     if result.returncode:
         last = (result.stderr.strip().splitlines() or ["pip said nothing"])[-1]
-        raise Failed(f"pip could not install the demo's plugins: {last}")
+        message = f"pip could not install the demo's plugins: {last}"
+        raise Failed(message)

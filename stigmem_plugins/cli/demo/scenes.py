@@ -1,0 +1,199 @@
+"""What the demonstration shows, in the process of a node; `run` in the package starts it."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any, Final
+
+from stigmem_plugins import (
+    DiscoveredPlugin,
+    PluginContext,
+    PluginManifest,
+    StigmemPluginError,
+)
+from stigmem_plugins.cli.demo.host import Fact, MemoryNode, RefusedError
+from stigmem_plugins.cli.demo.narration import NarratingRegistry, say, scene, show
+from stigmem_plugins.cli.demo.packages import PACKAGES
+from stigmem_plugins.discovery import installed_plugins, load_plugin
+
+PEER: Final = "https://north.example"
+STRANGER: Final = "https://stranger.example"
+ATLAS: Final = "project:atlas"
+
+
+@contextmanager
+def _node(place: Path, name: str) -> Iterator[MemoryNode]:
+    node = MemoryNode(place / name, peers=[PEER], make_registry=NarratingRegistry)
+    with closing(node):
+        yield node
+
+
+def production(place: Path) -> None:
+    """A node with the default settings refuses the unsigned plugins."""
+    scene("2. A node starts with its default settings: only signed plugins")
+    with _node(place, "production.sqlite") as node:
+        try:
+            node.start()
+        except StigmemPluginError as error:
+            say(f"it does not start, {type(error).__name__}; its audit table says why:")
+            show(node.database.execute("SELECT target, reason FROM audit"), 4)
+        imported = [package.module for package in PACKAGES if package.module in sys.modules]
+        say(f"imported of them: {', '.join(imported) or 'nothing'}")
+        say(f"registered: {', '.join(node.registry.registered_plugins()) or 'nothing'}")
+
+
+def development(place: Path) -> None:
+    """A node with signing switched off runs them."""
+    with _node(place, "development.sqlite") as node:
+        _start(node)
+        _assertion(node)
+        _recall(node)
+        _federation(node)
+        _audit(node)
+    with _log_handled_by(logging.NullHandler()):  # the same warnings again
+        _capability(place)
+        _cycle(place)
+
+
+SCENES: Final[dict[str, Callable[[Path], None]]] = {
+    "production": production,
+    "development": development,
+}
+
+
+def _start(node: MemoryNode) -> None:
+    scene("3. The same with STIGMEM_PLUGIN_SIGNING_REQUIRED=false, for development")
+    with _log_handled_by(_Teller()):
+        _listened(node, _demo_plugins)
+    say("registered, dependencies first:")
+    show(
+        (f"{number}.", f"{info.name} {info.version}", f"needs {', '.join(info.depends_on) or '-'}")
+        for number, info in enumerate(node.registry.plugin_infos(), 1)
+    )
+
+
+def _listened(node: MemoryNode, discover: Callable[[], list[DiscoveredPlugin]]) -> None:
+    registry = node.registry
+    assert isinstance(registry, NarratingRegistry)
+    node.start(lambda: [registry.listen(plugin) for plugin in discover()])
+
+
+class _Teller(logging.Handler):
+    def emit(self, record: logging.LogRecord) -> None:
+        say(f"{record.levelname} {record.getMessage()}")
+
+
+@contextmanager
+def _log_handled_by(handler: logging.Handler) -> Iterator[None]:
+    log = logging.getLogger("stigmem.plugins")
+    log.addHandler(handler)
+    try:
+        yield
+    finally:
+        log.removeHandler(handler)
+
+
+def _demo_plugins() -> list[DiscoveredPlugin]:
+    """Load the demonstration's own; other plugins of this machine stay out of it."""
+    own = {package.distribution for package in PACKAGES}
+    return [load_plugin(plugin) for plugin in installed_plugins() if plugin.distribution in own]
+
+
+def _assertion(node: MemoryNode) -> None:
+    scene("4. Agents and people assert facts")
+    _assert(node, "agent:planner", "deadline", "2026-09-30", 0.9, "team")
+    _assert(node, "user:ada", "owner", "user:ada", 0.8, "team")
+    _assert(node, "user:ada", "budget", "40000 EUR", 1.0, "local")
+    _assert(node, "agent:blocked", "deadline", "2027-01-01", 1.0, "team")
+
+
+def _assert(
+    node: MemoryNode, source: str, relation: str, value: str, confidence: float, scope: str
+) -> None:
+    say(f"{source}: {ATLAS} {relation} = {value} (confidence {confidence}, {scope})")
+    _attempt(
+        lambda: node.assert_fact(
+            source=source,
+            entity=ATLAS,
+            relation=relation,
+            value=value,
+            confidence=confidence,
+            scope=scope,
+        ),
+    )
+
+
+def _recall(node: MemoryNode) -> None:
+    scene(f"5. agent:planner recalls what is known of {ATLAS}")
+    found = node.recall("agent:planner", entity=ATLAS)
+    lines = [(f["id"], f["relation"], f["value"], f["source"], f"{f['score']:.2f}") for f in found]
+    say("it gets, best first:")
+    show(lines)
+
+
+def _federation(node: MemoryNode) -> None:
+    scene("6. Other nodes send facts")
+    review = _sent("review", "2026-08-15", "team")
+    for peer, fact in [(PEER, review), (STRANGER, review), (PEER, _sent("salary", "0", "local"))]:
+        say(f"{peer}: {ATLAS} {fact['relation']} = {fact['value']} ({fact['scope']})")
+        _attempt(lambda: node.receive(peer, fact))  # noqa: B023  # called at once
+
+
+def _sent(relation: str, value: str, scope: str) -> Fact:
+    return {
+        "source": "agent:north",
+        "entity": ATLAS,
+        "relation": relation,
+        "value": value,
+        "confidence": 0.7,
+        "scope": scope,
+    }
+
+
+def _attempt(operation: Callable[[], Fact]) -> None:
+    try:
+        fact = operation()
+    except RefusedError as refusal:
+        say(f"not stored: {refusal}", 4)
+    else:
+        say(f"stored as {fact['id']}", 4)
+
+
+def _audit(node: MemoryNode) -> None:
+    scene("7. What the node's audit table holds of all this")
+    show(node.database.execute("SELECT event_type, target, outcome FROM audit"), 2)
+
+
+def _capability(place: Path) -> None:
+    scene("8. A plugin reaches for facts without having declared facts.read")
+
+    def pre_recall_authorize(ctx: PluginContext, **_: Any) -> None:
+        ctx.get_facts_reader()
+
+    nosy = PluginManifest(
+        "nosy-plugin", "1.0.0", hooks={"pre_recall_authorize": pre_recall_authorize}
+    )
+    with _node(place, "capability.sqlite") as node:
+        _listened(node, lambda: [DiscoveredPlugin(nosy, "nosy", "nosy:make")])
+        try:
+            node.recall("agent:planner", entity=ATLAS)
+        except StigmemPluginError as error:
+            say(f"the recall ends there: {error.__cause__!r:.15}...")
+
+
+def _cycle(place: Path) -> None:
+    scene("9. A node starts with plugins that depend on each other in a circle")
+    circle = {"alpha": "gamma", "gamma": "beta", "beta": "alpha"}
+    plugins = [
+        DiscoveredPlugin(PluginManifest(name, "1.0.0", depends_on={needs}), name, f"{name}:make")
+        for name, needs in circle.items()
+    ]
+    with _node(place, "cycle.sqlite") as node:
+        try:
+            node.start(lambda: plugins)
+        except StigmemPluginError as error:
+            say(f"it does not start, {type(error).__name__}: {error}")
