@@ -1,4 +1,4 @@
-"""Sphinx configuration. Build with `nox -s docs`."""
+"""Sphinx configuration. Build with `nox -s docs`."""  # noqa: INP001  # not a package
 
 from importlib.metadata import version as installed_version
 
@@ -13,6 +13,8 @@ myst_enable_extensions = ["colon_fence"]
 
 html_theme = "furo"
 html_title = "stigmem-plugins"
+html_static_path = ["_static"]
+html_css_files = ["wide.css"]
 
 # Docstrings are read as plain text too: a name in single backticks is code, not a reference.
 default_role = "literal"

@@ -1,4 +1,4 @@
-"""Writes docs/reference/hooks.md from the hookspecs; `--check` only compares."""
+"""Writes docs/reference/hooks.md from the hookspecs; `--check` only compares."""  # noqa: INP001  # not a package
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from stigmem_hookspecs import HOOK_SPECS, LIFECYCLE_MODULES, NO_PAYLOAD, HookSpec
+from stigmem_hookspecs import HOOK_SPECS, LIFECYCLE_MODULES, NO_PAYLOAD, Band, HookSpec
 
 PAGE = Path(__file__).parent / "reference" / "hooks.md"
 COMMAND = "python docs/generate.py"
@@ -23,14 +23,14 @@ INTRODUCTION = """\
 
 All {count} hooks of a node, in the order in which a request meets them. A hook's *semantic*
 says how handlers are called and what becomes of their results; *ordering* says where the node's
-own (core) handlers stand; lower *bands* come first in a request.
+own (core) handlers stand; lower *bands* come first in a request: {bands}.
 
 | Semantic | Called as | Result of a handler | Combined |
 |---|---|---|---|
 | `voting` | `handler(ctx, **keywords)` | `Allow()` or `Deny(reason)` | the first `Deny` wins |
-| `filter_chain` | `handler(ctx, value, **keywords)` | the new value | each gets the one before |
+| `filter_chain` | `handler(ctx, value, **keywords)` | the new value | each gets the result before it |
 | `score_delta` | `handler(ctx, value, **keywords)` | `dict[str, float]` by id | summed by id |
-| `fire_and_forget` | `handler(ctx, **keywords)` | ignored | nothing; *strict* hooks report failures |
+| `fire_and_forget` | `handler(ctx, **keywords)` | ignored | nothing; *strict* hooks raise |
 
 A handler names the keywords that it wants, or takes all with `**kw`; keywords that a host does not
 pass are left out, so give them defaults. `payload`, all keywords in one mapping, is what native
@@ -40,7 +40,9 @@ pluggy implementations get; manifest handlers do not ask for it.
 
 def page() -> str:
     """The whole page."""
-    parts = [INTRODUCTION.format(command=COMMAND, count=len(HOOK_SPECS)), *table()]
+    bands = ", ".join(f"{band.name} {band:d}" for band in Band)
+    introduction = INTRODUCTION.format(command=COMMAND, count=len(HOOK_SPECS), bands=bands)
+    parts = [introduction, *table()]
     for module in LIFECYCLE_MODULES:
         parts += ["", f"## {module.__name__.rpartition('.')[2].capitalize()}", ""]
         parts += [first_line(module)]
@@ -56,8 +58,7 @@ def table() -> Iterator[str]:
     for spec in HOOK_SPECS.values():
         link = f"[`{spec.name}`](#{anchor(spec.name)})"
         strict = "yes" if spec.strict else ""
-        band = f"{spec.band.name} {spec.band:d}"
-        yield f"| {link} | {band} | `{spec.semantic}` | `{spec.ordering}` | {strict} |"
+        yield f"| {link} | {spec.band.name} | `{spec.semantic}` | `{spec.ordering}` | {strict} |"
 
 
 def declared(module: ModuleType) -> Iterator[tuple[Callable[..., Any], HookSpec]]:
@@ -113,8 +114,8 @@ def read(docstring: str) -> dict[str, str]:
     """
     heading = re.compile(rf"^({'|'.join(SECTIONS)}):$", re.MULTILINE)
     head, *rest = heading.split(docstring)
-    bodies = {name: inspect.cleandoc(body) for name, body in zip(rest[::2], rest[1::2], strict=True)}
-    return {"": head.strip()} | bodies
+    bodies = zip(rest[::2], map(inspect.cleandoc, rest[1::2]), strict=True)
+    return {"": head.strip(), **dict(bodies)}
 
 
 def definitions(body: str) -> Iterator[str]:

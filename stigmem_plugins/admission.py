@@ -256,11 +256,14 @@ def admit(
             refused.append((candidate, refusal))
     validators = list(dispatcher.handlers("config_validate"))
     for registration in () if refused else staged:
-        validators.extend(filter(None, [registration.handlers.get("config_validate")]))
+        own = registration.handlers.get("config_validate")
+        asked = [*validators, own] if own else validators
         try:
-            examine(registration, validators)
+            examine(registration, asked)
         except Refusal as refusal:
             refused.append((registration.candidate, refusal))
+        else:
+            validators = asked  # one that is refused has no say about the others
     if refused:
         for registration in staged:
             registration.context.revoke()
@@ -299,5 +302,7 @@ def refuse(refused: Sequence[tuple[Rejected, Refusal]], trail: AuditTrail) -> St
     if len(refused) == 1:
         first.error.__cause__ = first.error.__cause__ or first.__cause__
         return first.error
-    texts = "; ".join(str(refusal.error) for _, refusal in refused)
-    return type(first.error)(f"{len(refused)} plugins are refused: {texts}")
+    texts = "; ".join(refusal.error.message for _, refusal in refused)
+    fixes = dict.fromkeys(refusal.error.fix for _, refusal in refused if refusal.error.fix)
+    message = f"{len(refused)} plugins are refused: {texts}"
+    return type(first.error)(message, fix="; ".join(fixes) or None)

@@ -49,9 +49,10 @@ def install() -> None:
     """
     present = sys.modules.get(SERVED)
     if present is not None and not _is_ours(present):
+        origin = present.__spec__.origin if present.__spec__ else "somewhere"
         message = (
-            f"{SERVED} was imported from {present.__file__} before stigmem_plugins.bridge could "
-            "serve it, and one process can have only one of the two"
+            f"{SERVED} was imported from {origin} before stigmem_plugins.bridge could serve it, "
+            "and one process can have only one of the two"
         )
         raise StigmemPluginError(
             message,

@@ -62,7 +62,7 @@ def convert(given: Any, hint: Any) -> Any:  # noqa: PLR0911  # a return for each
 def _of_type(given: Any, expected: type[Any]) -> Any:
     if not isinstance(given, expected) or (isinstance(given, bool) and expected is not bool):
         message = f"must be of type {expected.__name__}"
-        raise ValueError(message)  # noqa: TRY004  # a fault of the operator's, not of the code's
+        raise ValueError(message)
     return given
 
 

@@ -97,9 +97,8 @@ def register_discovered_plugins(
         bridge.install()
         required = source.plugin_signing_required if signing_required is None else signing_required
         policy = PluginTrustPolicy.from_settings(source)
-        if signature_verifier is None and discover is not None:
-            signature_verifier = partial(require_verified_signature, policy=policy)
-        judge = partial(judged, required=required, policy=policy, verifier=signature_verifier)
+        verifier = signature_verifier or partial(require_verified_signature, policy=policy)
+        judge = partial(judged, required=required, policy=policy, verifier=verifier)
         with _sealed(registry) as seal:
             if discover is not None:
                 found = _not_started(registry, discover())
@@ -170,7 +169,7 @@ def _without(found: Iterable[DiscoveredPlugin], ignore: Iterable[str]) -> list[D
     kept = []
     for plugin in found:
         if plugin.manifest.name in ignored:
-            log.info("plugin %r is left out: the host does not want it", plugin.manifest.name)
+            log.info("plugin %r is left out: the node does without it", plugin.manifest.name)
         else:
             kept.append(plugin)
     return kept

@@ -19,7 +19,9 @@ def manifest(name: str = "example-plugin", **fields: Any) -> PluginManifest:
 
 def discovered(name: str = "example-plugin", **fields: Any) -> DiscoveredPlugin:
     """What a host's own discovery returns for a manifest of these fields."""
-    return DiscoveredPlugin(manifest(name, **fields), name, f"{name.replace('-', '_')}:plugin_manifest")
+    return DiscoveredPlugin(
+        manifest(name, **fields), name, f"{name.replace('-', '_')}:plugin_manifest"
+    )
 
 
 def allow(_ctx: Any, **_: Any) -> Allow:
@@ -35,7 +37,7 @@ def boom(_ctx: Any, *_args: Any, **_: Any) -> Any:
 
 
 def install_module(site: Path, name: str, source: str, *, plugins: dict[str, str]) -> None:
-    """Put a module and a distribution's metadata with `stigmem.plugins` entry points into a folder."""
+    """Put a module and the metadata of a distribution with plugin entry points into a folder."""
     site.mkdir(exist_ok=True)
     (site / f"{name}.py").write_text(textwrap.dedent(source))
     info = site / f"{name}-1.0.0.dist-info"
@@ -47,7 +49,9 @@ def install_module(site: Path, name: str, source: str, *, plugins: dict[str, str
     (info / "entry_points.txt").write_text("\n".join(["[stigmem.plugins]", *lines, ""]))
 
 
-def python(code: str, *, path: Path | None = None, **environ: str) -> subprocess.CompletedProcess[str]:
+def python(
+    code: str, *, path: Path | None = None, **environ: str
+) -> subprocess.CompletedProcess[str]:
     """Run code in a process of its own, with `path` first on its module search path."""
     env = {**os.environ, **environ}
     if path is not None:

@@ -32,16 +32,16 @@ def test_the_table_of_capabilities_is_the_only_one() -> None:
 def test_each_capability_opens_its_own_handle_and_no_other(capability: Capability) -> None:
     """Declared and offered: the handle; declared only: None; undeclared: an error."""
     offered = {each.field: each.value for each in Capability}
-    ctx = PluginContext(
-        plugin_name="x", capabilities=[capability], core_apis=CoreApis(**offered)
-    )
+    ctx = PluginContext(plugin_name="x", capabilities=[capability], core_apis=CoreApis(**offered))
     assert getattr(ctx, capability.accessor)() == capability.value
     unoffered = PluginContext(plugin_name="x", capabilities=[capability])
     assert getattr(unoffered, capability.accessor)() is None
     for other in set(Capability) - {capability}:
         with pytest.raises(CapabilityError) as raised:
             getattr(ctx, other.accessor)()
-        sentence = f"plugin 'x' cannot call {other.accessor}: capability {other.value!r} not declared"
+        sentence = (
+            f"plugin 'x' cannot call {other.accessor}: capability {other.value!r} not declared"
+        )
         assert raised.value.message == sentence
 
 
@@ -50,7 +50,9 @@ def test_an_undeclared_capability_fails_the_handler_that_asks_for_it() -> None:
     registry = TestPluginRegistry.with_hooks(
         pre_assert_authorize=lambda ctx, **_: Deny(str(ctx.get_facts_reader()))
     )
-    with pytest.raises(PluginExecutionError, match="capability 'facts.read' not declared") as raised:
+    with pytest.raises(
+        PluginExecutionError, match=r"capability 'facts\.read' not declared"
+    ) as raised:
         registry.fire_voting("pre_assert_authorize")
     assert isinstance(raised.value.__cause__, PermissionError)
 
@@ -73,5 +75,5 @@ def test_a_handler_reaches_the_hosts_handle() -> None:
 
 def test_a_context_of_an_unknown_capability_is_refused() -> None:
     """With the nearest that exists."""
-    with pytest.raises(ManifestError, match="did you mean 'facts.read'"):
+    with pytest.raises(ManifestError, match=r"did you mean 'facts\.read'"):
         PluginContext(plugin_name="x", capabilities=["facts.reed"])

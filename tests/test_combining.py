@@ -120,7 +120,9 @@ def test_an_exception_fails_closed_and_names_plugin_handler_and_hook(hook: str) 
     registry = registry_of(hook, boom)
     with pytest.raises(PluginExecutionError) as raised:
         fire(registry, hook)
-    assert f"handler 'plugin-0.boom' failed for hook {hook!r}: ValueError: boom" in str(raised.value)
+    assert f"handler 'plugin-0.boom' failed for hook {hook!r}: ValueError: boom" in str(
+        raised.value
+    )
     assert raised.value.plugin == "plugin-0"
     assert isinstance(raised.value.__cause__, ValueError)
     assert event_types(registry) == ["plugin.handler_error"]
@@ -186,7 +188,9 @@ def test_a_strict_hook_raises_once_all_handlers_were_told() -> None:
         raise SystemExit(3)
 
     registry = registry_of(STRICT, boom, lambda ctx, **_: told.append("told"), leave)
-    with pytest.raises(PluginExecutionError, match=r"audit hook 'post_assert_audit'.*boom.*SystemExit") as raised:
+    with pytest.raises(
+        PluginExecutionError, match=r"audit hook 'post_assert_audit'.*boom.*SystemExit"
+    ) as raised:
         registry.fire_fire_and_forget(STRICT)
     assert told == ["told"]
     group = raised.value.__cause__

@@ -28,7 +28,7 @@ class AttrsConfig:
     limit: int = attrs.field()
     name: str = "none"
     token: str = attrs.field(default="", repr=False)
-    upper: str = attrs.field(default="", converter=str.upper)
+    upper: str = attrs.field(default="", converter=lambda text: text.upper())
     derived: int = attrs.field(init=False, default=1)
 
     @limit.validator
@@ -82,7 +82,12 @@ def test_all_faults_are_named_at_once(schema: type[Any]) -> None:
     """Unknown keys with the nearest known, and what is missing."""
     with pytest.raises(ManifestError) as raised:
         configured(schema, {"tokn": "x", "nams": 1})
-    for fragment in ("'tokn' (did you mean 'token'?)", "unknown key 'nams'", "limit is required", PREFIX):
+    for fragment in (
+        "'tokn' (did you mean 'token'?)",
+        "unknown key 'nams'",
+        "limit is required",
+        PREFIX,
+    ):
         assert fragment in str(raised.value)
 
 
@@ -252,6 +257,4 @@ def test_a_file_that_cannot_be_read_is_one_clear_error(
 def test_a_table_that_is_none_is_a_fault() -> None:
     """`example-plugin = 3` under [tool.stigmem.plugins]."""
     with pytest.raises(ManifestError, match="not a table"):
-        configure(
-            manifest(config_schema=AttrsConfig), environ={}, tables={"example-plugin": 3}
-        )
+        configure(manifest(config_schema=AttrsConfig), environ={}, tables={"example-plugin": 3})

@@ -111,7 +111,9 @@ def test_a_missing_required_keyword_is_the_handlers_failure() -> None:
         registry.fire_voting("pre_assert_authorize")
 
 
-@pytest.mark.parametrize("name", ["self", "hook", "value", "ctx", "_ctx", "entry", "payload", "args"])
+@pytest.mark.parametrize(
+    "name", ["self", "hook", "value", "ctx", "_ctx", "entry", "payload", "args"]
+)
 def test_a_payload_keyword_may_have_any_name(name: str) -> None:
     """No keyword of a payload collides with the dispatcher's own arguments."""
     seen: list[dict[str, Any]] = []
@@ -133,7 +135,10 @@ def test_a_payload_keyword_may_have_any_name(name: str) -> None:
 def test_a_payload_keyword_named_like_a_filled_parameter_is_surplus() -> None:
     """The context and the value are positional; a keyword of their name is dropped."""
     registry = TestPluginRegistry.with_hooks(recall_filter=lambda ctx, value, **kw: [value, kw])
-    assert registry.fire_filter_chain("recall_filter", 1, value=2, ctx=3, other=4) == [1, {"other": 4}]
+    assert registry.fire_filter_chain("recall_filter", 1, value=2, ctx=3, other=4) == [
+        1,
+        {"other": 4},
+    ]
 
 
 @pytest.mark.parametrize(

@@ -51,7 +51,9 @@ def graphs(draw: st.DrawFn) -> dict[str, frozenset[str]]:
 def test_a_further_voter_never_turns_deny_into_allow(votes: list[Any], further: Any) -> None:
     """Plugins can only take away."""
     before = registry_of("pre_assert_authorize", votes).fire_voting("pre_assert_authorize")
-    after = registry_of("pre_assert_authorize", [*votes, further]).fire_voting("pre_assert_authorize")
+    after = registry_of("pre_assert_authorize", [*votes, further]).fire_voting(
+        "pre_assert_authorize"
+    )
     if isinstance(before, Deny):
         assert after == before
     else:
@@ -70,7 +72,9 @@ def test_a_chain_of_identities_is_the_identity(value: int, length: int) -> None:
 
 
 @given(DELTAS, st.randoms(use_true_random=False))
-def test_merging_does_not_depend_on_the_order_of_handlers(deltas: list[Any], shuffler: random.Random) -> None:
+def test_merging_does_not_depend_on_the_order_of_handlers(
+    deltas: list[Any], shuffler: random.Random
+) -> None:
     """Within 1e-9 relative to the magnitudes summed."""
     shuffled = deltas[:]
     shuffler.shuffle(shuffled)
@@ -87,7 +91,8 @@ def test_dispatch_order_is_the_topological_order_for_every_admissible_registrati
     graph: dict[str, frozenset[str]], shuffler: random.Random
 ) -> None:
     """Among the plugins that are ready, always the smallest name next."""
-    expected, placed = [], set()
+    expected: list[str] = []
+    placed: set[str] = set()
     while len(expected) < len(graph):
         ready = [n for n, needs in graph.items() if n not in placed and needs <= placed]
         expected.append(min(ready))

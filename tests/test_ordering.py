@@ -40,8 +40,12 @@ def names(registry: HookRegistry, hook: str) -> list[str]:
         ("migration_register", ["core.001", "core.002", "alpha.h", "beta.h"]),
     ],
 )
-@pytest.mark.parametrize("order", list(itertools.permutations(["core.002", "beta", "core.001", "alpha"])))
-def test_core_stands_where_the_hooks_policy_says(hook: str, expected: list[str], order: Any) -> None:
+@pytest.mark.parametrize(
+    "order", list(itertools.permutations(["core.002", "beta", "core.001", "alpha"]))
+)
+def test_core_stands_where_the_hooks_policy_says(
+    hook: str, expected: list[str], order: Any
+) -> None:
     """Core by its names, plugins by theirs, whatever was registered first."""
 
     def h(_ctx: Any, value: Any, **_: Any) -> Any:
@@ -61,7 +65,9 @@ def test_on_a_plugin_only_hook_core_is_sorted_in_by_name() -> None:
     calls: list[str] = []
     registry = HookRegistry()
     for plugin in ("delta", "beta"):
-        registry.register_plugin(manifest(plugin, hooks={"post_assert_persist": note(calls, plugin)}))
+        registry.register_plugin(
+            manifest(plugin, hooks={"post_assert_persist": note(calls, plugin)})
+        )
     registry.register_core_handler("post_assert_persist", note(calls, "core"), name="core.001")
     registry.fire_fire_and_forget("post_assert_persist")
     assert calls == ["beta", "core", "delta"]
@@ -92,8 +98,13 @@ def test_a_cycle_is_named_from_its_smallest_name_along_depends_on() -> None:
 
 def test_missing_dependencies_are_all_named() -> None:
     """Each plugin with everything that it misses; what is registered is not missing."""
-    plugins = [discovered("xray", depends_on={"bravo", "alpha"}), discovered("yankee", depends_on={"zulu"})]
-    with pytest.raises(PluginDependencyError, match=r"xray missing alpha, bravo; yankee missing zulu"):
+    plugins = [
+        discovered("xray", depends_on={"bravo", "alpha"}),
+        discovered("yankee", depends_on={"zulu"}),
+    ]
+    with pytest.raises(
+        PluginDependencyError, match=r"xray missing alpha, bravo; yankee missing zulu"
+    ):
         resolve_plugin_dependencies(plugins)
     ordered = resolve_plugin_dependencies(plugins, registered_plugins=["alpha", "bravo", "zulu"])
     assert [plugin.manifest.name for plugin in ordered] == ["xray", "yankee"]
@@ -211,10 +222,15 @@ def test_core_handlers_get_a_context_of_their_own() -> None:
     """Without capabilities, unless they are named."""
     contexts: list[Any] = []
     registry = HookRegistry()
+
+    def keep(ctx: Any, value: Any, **_: Any) -> Any:
+        contexts.append(ctx)
+        return value
+
     for number, capabilities in enumerate([None, ["audit.emit"]]):
         registry.register_core_handler(
             "recall_filter",
-            lambda ctx, value, **_: (contexts.append(ctx), value)[1],
+            keep,
             name=f"core.00{number}",
             capabilities=capabilities,
         )

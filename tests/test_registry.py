@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from datetime import UTC, datetime
 from typing import Any
 
@@ -133,7 +134,7 @@ def test_config_validate_of_others_and_of_itself_can_refuse_a_plugin(
         (lambda ctx: PluginHealth("degraded", "slow"), "degraded", "slow", None),
         (boom, "unhealthy", "health check failed", "ValueError: boom"),
         (lambda ctx: "fine", "unhealthy", "health check failed", "expected PluginHealth, got str"),
-        (lambda ctx: exit(1), "unhealthy", "health check failed", "SystemExit: 1"),
+        (lambda ctx: sys.exit(1), "unhealthy", "health check failed", "SystemExit: 1"),
     ],
 )
 def test_health_is_reported_whatever_the_check_does(
@@ -182,8 +183,8 @@ def test_an_audit_event_has_an_aware_timestamp_and_read_only_metadata() -> None:
 def test_an_exception_without_a_usable_text_can_still_be_described() -> None:
     """A handler's exception may misbehave in any way."""
 
-    class Mute(Exception):
+    class MuteError(Exception):
         def __str__(self) -> str:
             raise ValueError
 
-    assert describe(Mute()) == "Mute: (no text: its __str__ failed)"
+    assert describe(MuteError()) == "MuteError: (no text: its __str__ failed)"

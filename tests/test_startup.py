@@ -283,8 +283,13 @@ def test_the_default_policy_reads_the_environment(monkeypatch: pytest.MonkeyPatc
 def test_all_refused_plugins_are_named_in_one_error() -> None:
     """With one audit event each."""
     registry = TestPluginRegistry()
-    plugins = [discovered("alpha", requires_stigmem=">=99"), discovered("beta", depends_on={"no-such"})]
-    with pytest.raises(StigmemPluginError, match=r"2 plugins are refused: .*'alpha'.*beta missing no-such"):
+    plugins = [
+        discovered("alpha", requires_stigmem=">=99"),
+        discovered("beta", depends_on={"no-such"}),
+    ]
+    with pytest.raises(
+        StigmemPluginError, match=r"2 plugins are refused: .*'alpha'.*beta missing no-such"
+    ):
         start(registry, *plugins, signing_required=False)
     assert len(registry.audit_events) == 2
 

@@ -34,10 +34,8 @@ from stigmem_plugins import (
     StigmemPluginError,
     discover_plugin_manifests,
     get_registry,
-    register_core_handler,
     register_discovered_plugins,
     resolve_plugin_dependencies,
-    set_registry,
 )
 from stigmem_plugins.testing import TestPluginRegistry
 from tests.support import allow, boom, deny, discovered, install_module, manifest
@@ -148,7 +146,9 @@ def test_a_validator_can_neither_rewrite_a_manifest_nor_register() -> None:
 @weakness("unknown manifest keywords are silently ignored")
 def test_an_unknown_manifest_keyword_is_an_error_with_a_suggestion() -> None:
     """And several faults are reported together."""
-    with pytest.raises(TypeError, match=r"no field 'capabilites' \(did you mean 'capabilities'\?\)"):
+    with pytest.raises(
+        TypeError, match=r"no field 'capabilites' \(did you mean 'capabilities'\?\)"
+    ):
         PluginManifest(name="x", version="1", capabilites=set())  # type: ignore[arg-type]
     with pytest.raises(ManifestError) as raised:
         manifest("X", version="?", capabilities={"facts.raed"}, hooks={"recal_rank": 3})
@@ -223,7 +223,9 @@ def test_a_plugin_cannot_become_core(tmp_path: Any, monkeypatch: pytest.MonkeyPa
             actions()
             return PluginManifest("climber", "1.0.0")
     """
-    install_module(tmp_path / "site", "climber", source, plugins={"climber": "climber:plugin_manifest"})
+    install_module(
+        tmp_path / "site", "climber", source, plugins={"climber": "climber:plugin_manifest"}
+    )
     monkeypatch.syspath_prepend(tmp_path / "site")
     monkeypatch.setenv("STIGMEM_PLUGIN_SIGNING_REQUIRED", "false")
     own = HookRegistry()
@@ -275,9 +277,12 @@ def test_a_rank_handler_has_a_list_of_its_own() -> None:
 
     registry = TestPluginRegistry.with_hooks(recall_rank=vandal)
     seen: list[Any] = []
-    registry.register_plugin(
-        manifest("watcher", hooks={"recall_rank": lambda ctx, v, **_: seen.append(v) or {}})
-    )
+
+    def watch(_ctx: Any, results: list[str], **_: Any) -> dict[str, float]:
+        seen.append(results)
+        return {}
+
+    registry.register_plugin(manifest("watcher", hooks={"recall_rank": watch}))
     results = ["f1", "f2"]
     registry.fire_score_delta("recall_rank", results)
     assert results == ["f1", "f2"]
@@ -367,7 +372,10 @@ def test_admission_is_atomic() -> None:
     registry = TestPluginRegistry(core_apis=CoreApis(facts_reader=object()))
     with pytest.raises(ManifestError):
         registry.register_plugin(
-            manifest(capabilities={"facts.read"}, hooks={"capability_check": allow, "config_validate": keep})
+            manifest(
+                capabilities={"facts.read"},
+                hooks={"capability_check": allow, "config_validate": keep},
+            )
         )
     assert registry.registered_plugins() == frozenset()
     assert registry.handlers_for("capability_check") == ()
@@ -455,7 +463,9 @@ def test_every_broken_entry_point_is_named_at_once(
         def good():
             return PluginManifest("good", "1.0.0")
     """
-    plugins = {name: f"mixed_bag:{name}" for name in ("good", "raises", "other", "not_callable", "gone")}
+    plugins = {
+        name: f"mixed_bag:{name}" for name in ("good", "raises", "other", "not_callable", "gone")
+    }
     install_module(tmp_path / "site", "mixed_bag", source, plugins=plugins | {"lost": "no_such:x"})
     monkeypatch.syspath_prepend(tmp_path / "site")
     monkeypatch.setenv("STIGMEM_PLUGIN_SIGNING_REQUIRED", "false")

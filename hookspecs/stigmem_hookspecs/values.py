@@ -147,8 +147,8 @@ class PluginHealth:
 
 
 def _aware(_instance: AuditEvent, attribute: Attribute[datetime], value: datetime) -> None:
-    if value.tzinfo is None:
-        message = f"{attribute.name} must be timezone-aware; use datetime.now(timezone.utc)"
+    if getattr(value, "tzinfo", None) is None:
+        message = f"{attribute.name} must be a timezone-aware datetime; use datetime.now(timezone.utc)"
         raise ValueError(message)
 
 

@@ -31,7 +31,6 @@ class PluginCommands(click.Group):
 
 
 @click.group(cls=PluginCommands, name="stigmem-plugins")
-@click.version_option(package_name="stigmem-plugins")
 def main() -> None:
     """Look at the plugins of a Stigmem node."""
 

@@ -51,7 +51,7 @@ class Failed(click.ClickException):
             click.echo(f"hint: {printable(self.hint)}", file=file, err=file is None)
 
 
-class NotFound(Failed):  # noqa: N818  # named like the class that it narrows
+class NotFound(Failed):
     """What the user named is not there, or is not one thing."""
 
     exit_code = 2

@@ -153,7 +153,7 @@ def judged(
     *,
     required: bool,
     policy: PluginTrustPolicy,
-    verifier: SignatureVerifier | None = None,
+    verifier: SignatureVerifier,
 ) -> PluginSigningInfo:
     """The decision about a plugin.
 
@@ -161,7 +161,7 @@ def judged(
         plugin: As discovery returned it; a verifier gets this very object.
         required: Whether signing is required.
         policy: Whose identities are accepted.
-        verifier: The gate that signing goes through; None where verification was done before.
+        verifier: The gate while signing is required.
 
     Raises:
         PluginSignatureError: It is refused.
@@ -169,8 +169,6 @@ def judged(
     known = policy.decide(plugin.signing_identity) if plugin.signature_verified else None
     if not required:
         return known or allow_unsigned_development_override(plugin)
-    if verifier is None:
-        return require_verified_signature(plugin, policy=policy)
     verified_by = plugin.signing_identity if plugin.signature_verified else UNSIGNED
     try:
         return (

@@ -122,7 +122,7 @@ class MemoryNode:
 
     def record(self, event: Mapping[str, Any]) -> None:
         """Keep an audit event of a plugin: the handle behind `audit.emit`."""
-        self._audit(event["event_type"], event["target"], Success())
+        self._audit(event["event_type"], event["target"], event["outcome"])
 
     # The node's own handlers
 

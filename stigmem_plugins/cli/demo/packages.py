@@ -19,7 +19,7 @@ from stigmem_plugins.cli.output import Failed
 from stigmem_plugins.discovery import ENTRY_POINT_GROUP
 
 
-class NoPip(Failed):  # noqa: N818  # named like the class that it narrows
+class NoPip(Failed):
     """This Python has no pip."""
 
     exit_code = 3

@@ -36,11 +36,9 @@ def production(place: Path) -> None:
     """A node with the default settings refuses the unsigned plugins."""
     scene("2. A node starts with its default settings: only signed plugins")
     with _node(place, "production.sqlite") as node:
-        try:
-            node.start()
-        except StigmemPluginError as error:
-            say(f"it does not start, {type(error).__name__}; its audit table says why:")
-            show(node.database.execute("SELECT target, reason FROM audit"), 4)
+        error = _refusal(node.start)
+        say(f"it does not start, {type(error).__name__}; its audit table says why:")
+        show(node.database.execute("SELECT target, reason FROM audit"), 4)
         imported = [package.module for package in PACKAGES if package.module in sys.modules]
         say(f"imported of them: {', '.join(imported) or 'nothing'}")
         say(f"registered: {', '.join(node.registry.registered_plugins()) or 'nothing'}")
@@ -84,7 +82,7 @@ def _listened(node: MemoryNode, discover: Callable[[], list[DiscoveredPlugin]]) 
 
 class _Teller(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
-        say(f"{record.levelname} {record.getMessage()}")
+        say(f"log: {record.getMessage()}")
 
 
 @contextmanager
@@ -179,10 +177,8 @@ def _capability(place: Path) -> None:
     )
     with _node(place, "capability.sqlite") as node:
         _listened(node, lambda: [DiscoveredPlugin(nosy, "nosy", "nosy:make")])
-        try:
-            node.recall("agent:planner", entity=ATLAS)
-        except StigmemPluginError as error:
-            say(f"the recall ends there: {error.__cause__!r:.15}...")
+        error = _refusal(lambda: node.recall("agent:planner", entity=ATLAS))
+        say(f"nothing is recalled: {type(error).__name__} reaches the caller")
 
 
 def _cycle(place: Path) -> None:
@@ -193,7 +189,14 @@ def _cycle(place: Path) -> None:
         for name, needs in circle.items()
     ]
     with _node(place, "cycle.sqlite") as node:
-        try:
-            node.start(lambda: plugins)
-        except StigmemPluginError as error:
-            say(f"it does not start, {type(error).__name__}: {error}")
+        error = _refusal(lambda: node.start(lambda: plugins))
+        say(f"it does not start, {type(error).__name__}: {error}")
+
+
+def _refusal(operation: Callable[[], object]) -> StigmemPluginError:
+    """The error of what must be refused; ends the demonstration if it is not."""
+    try:
+        operation()
+    except StigmemPluginError as error:
+        return error
+    sys.exit("error: the node did what it must refuse")
