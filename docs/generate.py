@@ -21,14 +21,14 @@ INTRODUCTION = """\
 
 <!-- Generated from the hookspecs by `{command}`: edit their docstrings, not this page. -->
 
-All {count} hooks of a node, in the order in which a request meets them. A hook's *semantic*
+All {count} hooks of a node, by the phase of its life that they belong to. A hook's *semantic*
 says how handlers are called and what becomes of their results; *ordering* says where the node's
 own (core) handlers stand; lower *bands* come first in a request: {bands}.
 
 | Semantic | Called as | Result of a handler | Combined |
 |---|---|---|---|
 | `voting` | `handler(ctx, **keywords)` | `Allow()` or `Deny(reason)` | the first `Deny` wins |
-| `filter_chain` | `handler(ctx, value, **keywords)` | the new value | each gets the result before it |
+| `filter_chain` | `handler(ctx, value, **keywords)` | the new value | each gets the last result |
 | `score_delta` | `handler(ctx, value, **keywords)` | `dict[str, float]` by id | summed by id |
 | `fire_and_forget` | `handler(ctx, **keywords)` | ignored | nothing; *strict* hooks raise |
 

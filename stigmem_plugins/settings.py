@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
-from typing import Final, Protocol, Self
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Final, Protocol, Self, TypeVar
 
 from attrs import frozen
 
@@ -22,6 +22,7 @@ SETTING_NAMES: Final = frozenset(
 
 TRUE_WORDS: Final = frozenset({"1", "true", "yes", "on"})
 FALSE_WORDS: Final = frozenset({"0", "false", "no", "off"})
+_T = TypeVar("_T")
 
 
 class SettingsLike(Protocol):
@@ -76,6 +77,24 @@ class PluginSettings:
             plugin_auto_discovery_enabled=_flag(source, AUTO_DISCOVERY_ENABLED),
         )
 
+    @classmethod
+    def from_object(cls, source: SettingsLike) -> Self:
+        """Read the settings off a host's own settings object, as they are now.
+
+        Raises:
+            StigmemPluginError: An attribute is missing or of the wrong type.
+        """
+        return cls(
+            plugin_signing_required=_attribute(source, "plugin_signing_required", _bool),
+            plugin_trusted_publishers=_attribute(source, "plugin_trusted_publishers", identities),
+            plugin_trust_override_publishers=_attribute(
+                source, "plugin_trust_override_publishers", identities
+            ),
+            plugin_auto_discovery_enabled=_attribute(
+                source, "plugin_auto_discovery_enabled", _bool
+            ),
+        )
+
 
 def parse_flag(text: str) -> bool:
     """A yes or no as an operator writes it.
@@ -105,6 +124,22 @@ def identities(given: str | Iterable[str]) -> tuple[str, ...]:
     """
     listed = given.split(",") if isinstance(given, str) else given
     return tuple(stripped for identity in listed if (stripped := identity.strip()))
+
+
+def _bool(given: object) -> bool:
+    if isinstance(given, bool):
+        return given
+    message = f"must be a bool, not {given!r}"
+    raise TypeError(message)
+
+
+def _attribute(source: object, name: str, read: Callable[[Any], _T]) -> _T:
+    try:
+        return read(getattr(source, name))
+    except (AttributeError, TypeError) as error:
+        message = f"the host's settings object has no usable {name!r}: {error}"
+        fix = "see PluginSettings for the attributes that it needs"
+        raise StigmemPluginError(message, fix=fix) from error
 
 
 def _flag(environ: Mapping[str, str], name: str) -> bool:

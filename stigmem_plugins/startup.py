@@ -90,8 +90,8 @@ def register_discovered_plugins(
             audit event.
         RegistryFrozenError: The registry is frozen, and there is something to add.
     """
-    registry = registry or get_registry()
-    source = settings or PluginSettings.from_environment()
+    registry = get_registry() if registry is None else registry
+    source = _settings(settings)
     started: tuple[DiscoveredPlugin, ...] = ()
     if source.plugin_auto_discovery_enabled:
         bridge.install()
@@ -111,6 +111,10 @@ def register_discovered_plugins(
     if freeze:
         registry.freeze()
     return started
+
+
+def _settings(given: SettingsLike | None) -> PluginSettings:
+    return PluginSettings.from_environment() if given is None else PluginSettings.from_object(given)
 
 
 @contextmanager

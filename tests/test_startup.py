@@ -309,3 +309,31 @@ def test_a_malformed_setting_is_an_error_that_names_it(
         PluginSettings.from_environment()
     with pytest.raises(StigmemPluginError, match=name):
         register_discovered_plugins(registry=HookRegistry())
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"plugin_signing_required": "false"},
+        {"plugin_trusted_publishers": None},
+        {"plugin_trust_override_publishers": [3]},
+        {"plugin_auto_discovery_enabled": 1},
+    ],
+)
+def test_a_hosts_settings_object_must_say_what_it_means(fields: dict[str, Any]) -> None:
+    """The text "false" is true, and no guess is made; a missing attribute is named."""
+    (name,) = fields
+    with pytest.raises(StigmemPluginError, match=f"no usable '{name}'"):
+        start(HookRegistry(), settings=settings(**fields))
+    incomplete = settings()
+    delattr(incomplete, name)
+    with pytest.raises(StigmemPluginError, match=f"no usable '{name}'"):
+        PluginTrustPolicy.from_settings(incomplete)
+
+
+def test_a_policy_can_be_read_off_a_hosts_settings() -> None:
+    """As lists or as comma lists."""
+    policy = PluginTrustPolicy.from_settings(
+        settings(plugin_trusted_publishers="a@x, b@x", plugin_trust_override_publishers=["c@x"])
+    )
+    assert policy == PluginTrustPolicy({"a@x", "b@x"}, {"c@x"})

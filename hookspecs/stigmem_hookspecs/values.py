@@ -148,7 +148,9 @@ class PluginHealth:
 
 def _aware(_instance: AuditEvent, attribute: Attribute[datetime], value: datetime) -> None:
     if getattr(value, "tzinfo", None) is None:
-        message = f"{attribute.name} must be a timezone-aware datetime; use datetime.now(timezone.utc)"
+        message = (
+            f"{attribute.name} must be a timezone-aware datetime; use datetime.now(timezone.utc)"
+        )
         raise ValueError(message)
 
 

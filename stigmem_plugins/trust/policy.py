@@ -81,7 +81,10 @@ class PluginTrustPolicy:
         Raises:
             StigmemPluginError: A setting is malformed.
         """
-        source = settings or PluginSettings.from_environment()
+        if settings is None:
+            source = PluginSettings.from_environment()
+        else:
+            source = PluginSettings.from_object(settings)
         return cls(source.plugin_trusted_publishers, source.plugin_trust_override_publishers)
 
     def decide(self, identity: str) -> PluginSigningInfo | None:
