@@ -78,12 +78,15 @@ class PluginSettings:
         )
 
     @classmethod
-    def from_object(cls, source: SettingsLike) -> Self:
-        """Read the settings off a host's own settings object, as they are now.
+    def in_force(cls, source: SettingsLike | None = None) -> Self:
+        """Read the settings off a host's own settings object, else from the environment.
 
         Raises:
-            StigmemPluginError: An attribute is missing or of the wrong type.
+            StigmemPluginError: A value cannot be read, or an attribute is missing or of the wrong
+                type.
         """
+        if source is None:
+            return cls.from_environment()
         return cls(
             plugin_signing_required=_attribute(source, "plugin_signing_required", _bool),
             plugin_trusted_publishers=_attribute(source, "plugin_trusted_publishers", identities),

@@ -91,7 +91,7 @@ def register_discovered_plugins(
         RegistryFrozenError: The registry is frozen, and there is something to add.
     """
     registry = get_registry() if registry is None else registry
-    source = _settings(settings)
+    source = PluginSettings.in_force(settings)
     started: tuple[DiscoveredPlugin, ...] = ()
     if source.plugin_auto_discovery_enabled:
         bridge.install()
@@ -111,10 +111,6 @@ def register_discovered_plugins(
     if freeze:
         registry.freeze()
     return started
-
-
-def _settings(given: SettingsLike | None) -> PluginSettings:
-    return PluginSettings.from_environment() if given is None else PluginSettings.from_object(given)
 
 
 @contextmanager

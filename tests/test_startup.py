@@ -28,7 +28,7 @@ from stigmem_plugins import (
     resolve_plugin_dependencies,
 )
 from stigmem_plugins.testing import TestPluginRegistry
-from tests.support import discovered, install_module, manifest
+from tests.support import deny, discovered, install_module, manifest
 
 IDENTITY = "https://code.example/acme/plugin/.github/workflows/release.yml@refs/tags/v1"
 FACTORY = """
@@ -292,6 +292,31 @@ def test_all_refused_plugins_are_named_in_one_error() -> None:
     ):
         start(registry, *plugins, signing_required=False)
     assert len(registry.audit_events) == 2
+
+
+def test_no_validator_runs_while_another_plugin_cannot_be_admitted_anyway() -> None:
+    """Nothing of a batch is run before all of it is checked from outside."""
+    asked: list[str] = []
+    asking = discovered(
+        "alpha", hooks={"config_validate": lambda ctx, *, plugin: asked.append(plugin.name)}
+    )
+    with pytest.raises(StigmemPluginError, match="must accept"):
+        start(
+            HookRegistry(),
+            asking,
+            discovered("beta", hooks={"recall_rank": lambda: None}),
+            signing_required=False,
+        )
+    assert asked == []
+
+
+def test_a_plugin_that_refuses_itself_has_no_say_about_the_others() -> None:
+    """One misconfigured plugin is one refusal, whoever comes after it."""
+    registry = TestPluginRegistry()
+    plugins = [discovered("alpha", hooks={"config_validate": deny}), discovered("beta")]
+    with pytest.raises(StigmemPluginError, match="plugin 'alpha' is refused"):
+        start(registry, *plugins, signing_required=False)
+    assert [event.target_uri for event in registry.audit_events] == ["plugin:alpha"]
 
 
 def test_a_host_that_finds_nothing_starts_with_nothing() -> None:

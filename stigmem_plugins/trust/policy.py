@@ -81,10 +81,7 @@ class PluginTrustPolicy:
         Raises:
             StigmemPluginError: A setting is malformed.
         """
-        if settings is None:
-            source = PluginSettings.from_environment()
-        else:
-            source = PluginSettings.from_object(settings)
+        source = PluginSettings.in_force(settings)
         return cls(source.plugin_trusted_publishers, source.plugin_trust_override_publishers)
 
     def decide(self, identity: str) -> PluginSigningInfo | None:
