@@ -129,7 +129,8 @@ def test_a_tryfirst_impl_on_the_public_plugin_manager_comes_first() -> None:
     registry.register_plugin(manifest("alpha", hooks={"recall_filter": link("alpha")}))
     assert registry.fire_filter_chain("recall_filter", []) == ["alpha", "core"]
     registry.plugin_manager.register(Native(), name="native")
-    assert names(registry, "recall_filter")[0] == "native.recall_filter"
+    first = registry.handlers_for("recall_filter")[0]
+    assert (first.handler_name, first.plugin_name) == ("native.recall_filter", "native")
     fired = registry.fire_filter_chain("recall_filter", [], other=1)
     assert fired == ["native None ['other']", "alpha", "core"]
 
