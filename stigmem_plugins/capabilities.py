@@ -125,7 +125,7 @@ capabilities
     get_config_reader: Accessor = field(repr=False)
     get_network_outbound: Accessor = field(repr=False)
     revoke: Callable[[], None] = field(repr=False)
-    """Take every handle back: from then on each accessor raises CapabilityError."""
+    """Takes every handle back, so that each accessor raises CapabilityError from then on."""
 
     def __init__(
         self,

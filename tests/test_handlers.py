@@ -141,6 +141,12 @@ def test_a_payload_keyword_named_like_a_filled_parameter_is_surplus() -> None:
     ]
 
 
+def test_a_wrapper_passes_on_no_keyword_that_the_wrapped_handler_has_filled() -> None:
+    """The rule above, seen through functools.wraps."""
+    registry = TestPluginRegistry.with_hooks(pre_assert_authorize=passing_on(plain))
+    assert registry.fire_voting("pre_assert_authorize", source="a", _ctx="mine") == Deny("a")
+
+
 @pytest.mark.parametrize(
     ("hook", "handler", "fragment"),
     [

@@ -82,7 +82,7 @@ class HookSpec:
 
     @property
     def positional(self) -> int:
-        """How many positional arguments a handler gets: the context, and perhaps a value."""
+        """How many positional arguments a handler gets, counting the context."""
         return 2 if self.semantic.takes_value else 1
 
 

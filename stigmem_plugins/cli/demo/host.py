@@ -93,16 +93,17 @@ class MemoryNode:
     def recall(self, identity: str, **query: Any) -> list[Fact]:
         """The facts about `entity` that `identity` may see, the best first, with their score."""
         call = _call(identity)
-        _require(self.registry.fire_voting("pre_recall_authorize", query=query, **call))
+        decision = self.registry.fire_voting("pre_recall_authorize", query=query, **call)
+        if isinstance(decision, Deny):
+            self._recalled(None, outcome=Failure(decision.reason), **call)
+            raise RefusedError(decision.reason)
         query = self.registry.fire_filter_chain("pre_recall_rewrite", query, **call)
         facts = self._select("entity = :entity", query)
         facts = self.registry.fire_filter_chain("recall_filter", facts, **call)
         scores = self.registry.fire_score_delta("recall_rank", facts, **call)
         scored = [{**fact, "score": scores.get(fact["id"], 0.0)} for fact in facts]
         result = sorted(scored, key=lambda fact: fact["score"], reverse=True)
-        self.registry.fire_fire_and_forget(
-            "post_recall_audit", result=result, outcome=Success(), **call
-        )
+        self._recalled(result, outcome=Success(), **call)
         return result
 
     def receive(self, peer: str, fact: Fact) -> Fact:
@@ -113,7 +114,9 @@ class MemoryNode:
             "peer": peer,
             "token_payload": {"sub": peer},
         }
-        _require(self.registry.fire_voting("federation_inbound_validate", fact=fact, **call))
+        decision = self.registry.fire_voting("federation_inbound_validate", fact=fact, **call)
+        if isinstance(decision, Deny):
+            raise RefusedError(decision.reason)
         return self._store(
             self.registry.fire_filter_chain("federation_inbound_filter", fact, **call)
         )
@@ -141,6 +144,9 @@ class MemoryNode:
     def _asserted(self, fact: Fact | None, **payload: Any) -> None:
         self.registry.fire_fire_and_forget("post_assert_audit", fact=fact, **payload)
 
+    def _recalled(self, result: list[Fact] | None, **payload: Any) -> None:
+        self.registry.fire_fire_and_forget("post_recall_audit", result=result, **payload)
+
     def _audit(self, event_type: str, target: str | None, outcome: Outcome) -> None:
         reason = outcome.reason if isinstance(outcome, Failure) else None
         values = (event_type, target, type(outcome).__name__, reason)
@@ -161,8 +167,3 @@ class MemoryNode:
 
 def _call(identity: str) -> dict[str, Any]:
     return {"identity": identity, "tenant": SYSTEM_TENANT, "request_id": uuid.uuid4().hex}
-
-
-def _require(decision: VotingDecision) -> None:
-    if isinstance(decision, Deny):
-        raise RefusedError(decision.reason)
