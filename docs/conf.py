@@ -15,6 +15,7 @@ html_theme = "furo"
 html_title = "stigmem-plugins"
 html_static_path = ["_static"]
 html_css_files = ["wide.css"]
+html_show_copyright = False
 
 # Docstrings are read as plain text too: a name in single backticks is code, not a reference.
 default_role = "literal"

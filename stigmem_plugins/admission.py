@@ -6,7 +6,7 @@ outside, then by the `config_validate` handlers; only then is any of them regist
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final, Protocol
 
 from attrs import frozen
@@ -17,7 +17,7 @@ from stigmem_hookspecs import HOOK_SPECS
 from stigmem_hookspecs.markers import HookSpec
 from stigmem_hookspecs.values import FrozenDict
 from stigmem_plugins.audit import PLUGIN_REGISTERED, REGISTRATION_FAILED, AuditTrail
-from stigmem_plugins.capabilities import CoreApis, PluginContext
+from stigmem_plugins.capabilities import CoreApis, lend
 from stigmem_plugins.combiners import vote
 from stigmem_plugins.config import configure
 from stigmem_plugins.dispatch import Dispatcher
@@ -153,6 +153,19 @@ CHECKS: Final[tuple[Callable[[Candidate, Stage], None], ...]] = (
 """What can be seen of a plugin without running it or reading settings, in this order."""
 
 
+def check_variables(registration: Registration, others: Iterable[Registration]) -> None:
+    """No variable that configured the plugin configured another: one of them is not meant."""
+    for other in others:
+        if shared := registration.configuration.variables & other.configuration.variables:
+            name, variables = registration.manifest.name, ", ".join(sorted(shared))
+            message = (
+                f"plugin {name!r} is misconfigured: {variables} would configure plugin "
+                f"{other.manifest.name!r} too"
+            )
+            fix = "unset it, and use the table [tool.stigmem.plugins] of each"
+            raise Refusal(CONFIG_VALIDATE, ManifestError(message, plugin=name, fix=fix))
+
+
 def enrol(candidate: Candidate, stage: Stage) -> Registration:
     """Put a candidate through the checks, read its configuration and bind its handlers.
 
@@ -166,7 +179,7 @@ def enrol(candidate: Candidate, stage: Stage) -> Registration:
         configuration = configure(manifest)
     except StigmemPluginError as error:
         raise Refusal(CONFIG_VALIDATE, error) from None
-    context = PluginContext(
+    context, take_back = lend(
         plugin_name=manifest.name,
         plugin_version=manifest.version,
         capabilities=manifest.capabilities,
@@ -184,7 +197,7 @@ def enrol(candidate: Candidate, stage: Stage) -> Registration:
         )
         for hook, function in manifest.hooks.items()
     }
-    return Registration(candidate, context, FrozenDict(handlers), configuration.secrets)
+    return Registration(candidate, context, FrozenDict(handlers), configuration, take_back)
 
 
 class _Examination:
@@ -195,7 +208,7 @@ class _Examination:
         self.refusal: Refusal | None = None
 
     def denied(self, handler: Called, _spec: HookSpec, reason: str) -> None:
-        self._refuse(handler, CONFIG_VALIDATE, str(reason))
+        self._refuse(handler, CONFIG_VALIDATE, reason)
 
     def failed(
         self, handler: Called, _spec: HookSpec, problem: BaseException | str
@@ -246,12 +259,17 @@ def admit(
         StigmemPluginError: Of the first refusal's kind; the message names every plugin refused.
     """
     by_name = {candidate.name: candidate for candidate in candidates}
+    if len(by_name) < len(candidates):
+        message = "several plugins of one name are to be registered"
+        raise ManifestError(message, fix="register each plugin once")
     stage = Stage(dispatcher, terms, frozenset(by_name))
     staged: list[Registration] = []
     refused: list[tuple[Candidate, Refusal]] = []
     for candidate in _ordered(by_name, refused):
         try:
-            staged.append(enrol(candidate, stage))
+            registration = enrol(candidate, stage)
+            check_variables(registration, [*dispatcher.registrations.values(), *staged])
+            staged.append(registration)
         except Refusal as refusal:
             refused.append((candidate, refusal))
     validators = list(dispatcher.handlers("config_validate"))
@@ -266,12 +284,12 @@ def admit(
             validators = asked  # one that is refused has no say about the others
     if refused:
         for registration in staged:
-            registration.context.revoke()
+            registration.take_back()
         raise refuse(refused, dispatcher.trail)
+    events = [(each.manifest.name, each.candidate.audit_metadata()) for each in staged]
     dispatcher.add(staged)
-    for registration in staged:
-        metadata = registration.candidate.audit_metadata()
-        dispatcher.trail.emit(PLUGIN_REGISTERED, registration.manifest.name, **metadata)
+    for name, metadata in events:
+        dispatcher.trail.emit(PLUGIN_REGISTERED, name, **metadata)
     return tuple(staged)
 
 

@@ -43,8 +43,10 @@ class AuditTrail:
         self.undelivered = 0
         """How many events were not emitted because they arose from emitting another."""
 
-    def emit(self, event_type: str, plugin_name: str, failure: str = "", **metadata: Any) -> None:
-        """Emit one event about a plugin; `failure` makes its outcome a Failure."""
+    def emit(
+        self, event_type: str, plugin_name: str, failure: str | None = None, **metadata: Any
+    ) -> None:
+        """Emit one event about a plugin; `failure` is the reason of one that failed."""
         active = _emitting.get()
         if self in active:
             with self._lock:
@@ -57,7 +59,7 @@ class AuditTrail:
             target_uri=f"plugin:{plugin_name}",
             tenant_id=SYSTEM_TENANT.tenant_id,
             timestamp=datetime.now(UTC),
-            outcome=Failure(failure) if failure else Success(),
+            outcome=Success() if failure is None else Failure(failure),
             metadata={"plugin_name": plugin_name, **metadata},
         )
         token = _emitting.set((*active, self))
@@ -68,7 +70,7 @@ class AuditTrail:
 
     def denied(self, handler: Called, spec: HookSpec, reason: str) -> None:
         """Record that a handler denied an operation."""
-        reason = bounded(str(reason), handler.secrets)
+        reason = bounded(reason, handler.secrets)
         self.emit(
             HANDLER_DENIED,
             handler.plugin_name,

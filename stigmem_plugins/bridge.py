@@ -77,6 +77,8 @@ def uninstall() -> None:
     for name in [name for name in sys.modules if name == NODE or name.startswith(f"{NODE}.")]:
         if _is_ours(sys.modules[name]):
             del sys.modules[name]
+            parent, _, attribute = name.rpartition(".")
+            vars(sys.modules.get(parent, ModuleType(parent))).pop(attribute, None)
 
 
 def superseded_plugins(node_version: str | None) -> frozenset[str]:

@@ -124,8 +124,6 @@ capabilities
     get_tenant_writer: Accessor = field(repr=False)
     get_config_reader: Accessor = field(repr=False)
     get_network_outbound: Accessor = field(repr=False)
-    revoke: Callable[[], None] = field(repr=False)
-    """Takes every handle back, so that each accessor raises CapabilityError from then on."""
 
     def __init__(
         self,
@@ -136,23 +134,62 @@ capabilities
         core_apis: CoreApis | None = None,
         config: Any = None,
     ) -> None:
-        granted = frozenset(str(name) for name in capabilities)
-        if unknown := granted - CAPABILITY_ALLOWLIST:
-            raise ManifestError(
-                unknown_capabilities(unknown),
-                plugin=plugin_name,
-                fix="see stigmem_plugins.Capability for the allowed ones",
-            )
-        offered = core_apis or CoreApis()
-        handles = {name: getattr(offered, Capability(name).field) for name in granted}
-        self.__attrs_init__(  # type: ignore[call-arg]  # mypy takes our own __init__ for it
-            plugin_name,
-            plugin_version,
-            granted,
-            config,
-            *(_accessor(plugin_name, capability, granted, handles) for capability in Capability),
-            lambda: handles.clear(),  # noqa: PLW0108  # the bound method leads to the dict
-        )
+        _fill(self, plugin_name, capabilities, plugin_version, core_apis, config)
+
+
+def lend(
+    *,
+    plugin_name: str,
+    capabilities: Iterable[str],
+    plugin_version: str = "0.0.0",
+    core_apis: CoreApis | None = None,
+    config: Any = None,
+) -> tuple[PluginContext, Callable[[], None]]:
+    """A context whose handles can be taken back, and the call that does so.
+
+    Example:
+        >>> ctx, take_back = lend(plugin_name="example-plugin", capabilities={"audit.emit"})
+        >>> ctx.get_audit_emitter() is None
+        True
+        >>> take_back()
+        >>> ctx.get_audit_emitter()
+        Traceback (most recent call last):
+        stigmem_plugins.errors.CapabilityError: plugin 'example-plugin' cannot call \
+get_audit_emitter: capability 'audit.emit' taken back; do not keep the context of a plugin that \
+was refused
+    """
+    context = PluginContext.__new__(PluginContext)
+    handles = _fill(context, plugin_name, capabilities, plugin_version, core_apis, config)
+    return context, handles.clear
+
+
+def _fill(
+    context: PluginContext,
+    plugin_name: str,
+    capabilities: Iterable[str],
+    plugin_version: str,
+    core_apis: CoreApis | None,
+    config: Any,
+) -> dict[str, Any]:
+    granted = frozenset(map(plain, capabilities))
+    if unknown := granted - CAPABILITY_ALLOWLIST:
+        fix = "see stigmem_plugins.Capability for the allowed ones"
+        raise ManifestError(unknown_capabilities(unknown), plugin=plugin_name, fix=fix)
+    offered = core_apis or CoreApis()
+    handles = {name: getattr(offered, Capability(name).field) for name in granted}
+    accessors = (_accessor(plugin_name, each, granted, handles) for each in Capability)
+    context.__attrs_init__(plugin_name, plugin_version, granted, config, *accessors)
+    return handles
+
+
+def plain(name: str) -> str:
+    """A name as the plain str that it is, also of an enumeration that mixes str in.
+
+    Example:
+        >>> plain(Capability.FACTS_READ)
+        'facts.read'
+    """
+    return str.__str__(name)
 
 
 def _accessor(

@@ -15,7 +15,7 @@ from typing import Any, Protocol
 
 from stigmem_hookspecs import ALLOW_SINGLETON, Allow, Deny, HookSemantic, VotingDecision
 from stigmem_hookspecs.markers import HookSpec, Payload
-from stigmem_plugins.errors import FAILURES, PluginExecutionError, RejectError
+from stigmem_plugins.errors import FAILURES, PluginExecutionError, RejectError, shown
 from stigmem_plugins.shim import Called
 
 log = logging.getLogger("stigmem.plugins.registry")
@@ -59,12 +59,14 @@ def vote(
     """Deny-overrides: the first Deny wins and nobody after it is asked; no handlers is Allow."""
     for handler in handlers:
         decision = call(handler, spec, report, payload)
-        if isinstance(decision, Deny):
+        if isinstance(decision, Deny) and isinstance(decision.reason, str):
             report.denied(handler, spec, decision.reason)
             return decision
         if not isinstance(decision, Allow):
-            problem = f"expected Allow or Deny, got {type(decision).__name__}"
-            raise report.failed(handler, spec, problem)
+            wrong, what = decision, "expected Allow or Deny"
+            if isinstance(decision, Deny):
+                wrong, what = decision.reason, "expected Deny with a reason of type str"
+            raise report.failed(handler, spec, f"{what}, got {type(wrong).__name__}")
     return ALLOW_SINGLETON
 
 
@@ -94,11 +96,11 @@ def merge(
             raise report.failed(handler, spec, problem)
         for key, delta in deltas.items():
             if not isinstance(key, str):
-                raise report.failed(handler, spec, f"expected ids of type str, got {key!r}")
+                raise report.failed(handler, spec, f"expected ids of type str, got {shown(key)}")
             total = totals.get(key, 0.0) + _finite(delta)
             if not math.isfinite(total):
-                problem = f"expected finite real numbers, got {delta!r} for {key!r}: sum {total}"
-                raise report.failed(handler, spec, problem)
+                problem = f"expected finite real numbers, got {shown(delta)} for {shown(key)}"
+                raise report.failed(handler, spec, f"{problem}: sum {total}")
             totals[key] = total
     return totals
 
@@ -150,5 +152,5 @@ def _finite(delta: Any) -> float:
         return math.nan
     try:
         return float(delta)
-    except (OverflowError, ValueError):
+    except FAILURES:
         return math.nan

@@ -19,6 +19,7 @@ from attrs import frozen
 
 from stigmem_plugins.conversion import convert
 from stigmem_plugins.errors import (
+    FAILURES,
     ManifestError,
     StigmemPluginError,
     bounded,
@@ -33,10 +34,21 @@ Tables: TypeAlias = Mapping[str, Any]
 
 @frozen
 class Option:
-    """One field of a `config_schema`."""
+    """One field of a `config_schema`.
+
+    Args:
+        name: The key that the operator writes.
+        attribute: Where the instance has it.
+        argument: What the schema's constructor calls it.
+        hint: Its type.
+        required: Whether it has no default.
+        secret: Whether it must not be shown.
+        convert: Makes a value of that type.
+    """
 
     name: str
     attribute: str
+    argument: str
     hint: Any
     required: bool
     secret: bool
@@ -50,10 +62,12 @@ class Configuration:
     Args:
         value: The instance of its schema, or None without one.
         secrets: The text of its secret fields, to be masked wherever it could be repeated.
+        variables: The environment variables that it was read from.
     """
 
     value: Any = attrs.field(default=None, repr=False)
     secrets: tuple[str, ...] = attrs.field(default=(), repr=False)
+    variables: frozenset[str] = frozenset()
 
 
 def read_tables(directory: Path | None = None) -> Tables:
@@ -122,45 +136,62 @@ unknown key 'larges' (did you mean 'largest'?); set STIGMEM_PLUGIN_EXAMPLE_PLUGI
     schema = manifest.config_schema
     if schema is None:
         return Configuration()
-    options = {option.name: option for option in _options(schema)}
+    source = os.environ if environ is None else environ
     table = (read_tables() if tables is None else tables).get(manifest.name, {})
-    if not isinstance(table, Mapping):
-        table = {"(its table is not a table)": table}
-    faults = [f"unknown key {key!r}{suggest(key, options)}" for key in table if key not in options]
-    given = _given(manifest.name, options, table, os.environ if environ is None else environ)
-    secrets = tuple(_texts(given[name] for name in given if options[name].secret))
-    values: dict[str, Any] = {}
-    for name, option in options.items():
-        if name in given:
-            try:
-                values[name] = option.convert(given[name], option.hint)
-            except ValueError as error:
-                faults.append(f"{name} {error}")
-        elif option.required:
-            faults.append(f"{name} is required")
-    if not faults:
-        try:
-            value = _build(schema, values, secrets)
-        except ValueError as error:
-            faults.append(str(error))
-        else:
-            used = _texts(getattr(value, o.attribute) for o in options.values() if o.secret)
-            return Configuration(value, tuple({*secrets, *used}))
+    faults: list[str] = []
+    secrets: set[str] = set()
+    try:
+        options = {option.name: option for option in _options(schema)}
+        given, variables = _given(manifest.name, options, table, source, faults)
+        values = _converted(options, given, secrets, faults)
+        if not faults:
+            value = schema(**values)
+            for option in options.values():
+                secrets.update(_secrets(getattr(value, option.attribute), secret=option.secret))
+            return Configuration(value, tuple(sorted(secrets)), variables)
+    except FAILURES as error:
+        faults.extend(_schema_faults(error, secrets))
     message = f"plugin {manifest.name!r} is misconfigured: {bounded('; '.join(faults), secrets)}"
     fix = f"set {variable(manifest.name)}<KEY> or [tool.stigmem.plugins.{manifest.name}]"
     raise ManifestError(message, plugin=manifest.name, fix=fix)
 
 
 def _given(
-    plugin_name: str, options: Iterable[str], table: Tables, environ: Mapping[str, str]
-) -> dict[str, Any]:
-    """What the operator gave for each option: the environment's word, else the table's."""
+    plugin_name: str,
+    options: Mapping[str, Option],
+    table: Any,
+    environ: Mapping[str, str],
+    faults: list[str],
+) -> tuple[dict[str, Any], frozenset[str]]:
+    """What the operator gave for each option, and by which variables; these come first."""
+    if not isinstance(table, Mapping):
+        faults.append(f"[tool.stigmem.plugins] has no table for it, but {type(table).__name__}")
+        table = {}
+    faults += [f"unknown key {key!r}{suggest(key, options)}" for key in table if key not in options]
     given = {name: table[name] for name in options if name in table}
-    for name in options:
-        spelled = variable(plugin_name, name)
-        if spelled in environ and spelled not in SETTING_NAMES:
-            given[name] = environ[spelled]
-    return given
+    variables = {variable(plugin_name, name): name for name in options}
+    used = frozenset(name for name in variables if name in environ) - SETTING_NAMES
+    given.update((variables[name], environ[name]) for name in used)
+    return given, used
+
+
+def _converted(
+    options: Mapping[str, Option], given: Mapping[str, Any], secrets: set[str], faults: list[str]
+) -> dict[str, Any]:
+    """The arguments for the schema, as far as they are not faulty; collects what is secret."""
+    for name in given:
+        secrets.update(_secrets(given[name], secret=options[name].secret))
+    values: dict[str, Any] = {}
+    for name, option in options.items():
+        if name in given:
+            try:
+                value = values[option.argument] = option.convert(given[name], option.hint)
+                secrets.update(_secrets(value, secret=option.secret))
+            except FAILURES as error:
+                faults.append(f"{name} {error}")
+        elif option.required:
+            faults.append(f"{name} is required")
+    return values
 
 
 def masked(config: Any) -> dict[str, Any]:
@@ -181,23 +212,40 @@ def _options(schema: type[Any]) -> Iterator[Option]:
     if dataclasses.is_dataclass(schema):
         return _dataclass_options(schema)
     message = f"config_schema {schema.__name__} is not an attrs, dataclass or pydantic class"
-    raise ManifestError(message, fix="decorate it with attrs.frozen")
+    raise TypeError(message)
+
+
+def _is_schema(kind: type[Any]) -> bool:
+    return hasattr(kind, "model_fields") or attrs.has(kind) or dataclasses.is_dataclass(kind)
 
 
 def _pydantic_options(schema: Any) -> Iterator[Option]:
     for name, info in schema.model_fields.items():
-        secret = not info.repr or hasattr(info.annotation, "get_secret_value")
-        yield Option(name, name, info.annotation, info.is_required(), secret, _for_pydantic)
+        alias = info.validation_alias or info.alias or name
+        yield Option(
+            name,
+            name,
+            alias if isinstance(alias, str) else name,
+            info.annotation,
+            info.is_required(),
+            not info.repr or _holds_secret(info.annotation),
+            _for_pydantic,
+        )
 
 
 def _attrs_options(schema: type[Any]) -> Iterator[Option]:
     hints = get_type_hints(schema)
     for field in attrs.fields(schema):
         if field.init:
-            required = field.default is attrs.NOTHING
-            own = _unchanged if field.converter else convert
-            hint = hints.get(field.name, Any)
-            yield Option(field.alias, field.name, hint, required, _is_secret(field), own)
+            yield Option(
+                field.alias,
+                field.name,
+                field.alias,
+                hints.get(field.name, Any),
+                field.default is attrs.NOTHING,
+                _is_secret(field),
+                _unchanged if field.converter else convert,
+            )
 
 
 def _dataclass_options(schema: type[Any]) -> Iterator[Option]:
@@ -206,7 +254,13 @@ def _dataclass_options(schema: type[Any]) -> Iterator[Option]:
         if field.init:
             required = field.default is field.default_factory is dataclasses.MISSING
             yield Option(
-                field.name, field.name, hints[field.name], required, _is_secret(field), convert
+                field.name,
+                field.name,
+                field.name,
+                hints[field.name],
+                required,
+                _is_secret(field),
+                convert,
             )
 
 
@@ -215,46 +269,60 @@ def _is_secret(field: Any) -> bool:
     return not field.repr or bool(field.metadata.get("secret"))
 
 
+def _holds_secret(hint: Any) -> bool:
+    """Whether a type is, or contains, one of pydantic's secret types."""
+    return hasattr(hint, "get_secret_value") or any(map(_holds_secret, get_args(hint)))
+
+
 def _unchanged(given: Any, _hint: Any) -> Any:
     return given
 
 
 def _for_pydantic(given: Any, hint: Any) -> Any:
     """Only what pydantic does not do itself: text that stands for several values."""
-    kinds = {get_origin(part) or part for part in (hint, *get_args(hint))}
-    if isinstance(given, str) and not kinds.isdisjoint({list, tuple, set, frozenset}):
-        return convert(given, list[Any])
-    if isinstance(given, str) and dict in kinds:
+    parts = (hint, *get_args(hint))
+    if not isinstance(given, str):
+        return given
+    if given.lstrip().startswith("{") and any(
+        get_origin(part) is dict or part is dict or hasattr(part, "model_fields") for part in parts
+    ):
         return convert(given, dict)
+    if any((get_origin(part) or part) in {list, tuple, set, frozenset} for part in parts):
+        return convert(given, list[Any])
     return given
 
 
-def _build(schema: type[Any], values: Mapping[str, Any], secrets: tuple[str, ...]) -> Any:
-    """An instance of the schema.
+def _schema_faults(error: BaseException, secrets: Iterable[str]) -> Iterator[str]:
+    """What a schema found, a sentence each: pydantic lists several."""
+    if type(error).__module__.startswith("pydantic") and hasattr(error, "errors"):
+        for fault in error.errors(include_input=False, include_url=False):
+            yield f"{'.'.join(map(str, fault['loc']))} {fault['msg']}".strip()
+    else:
+        yield describe(error, secrets)
 
-    Raises:
-        ValueError: A line for each fault that the schema itself found.
+
+def _secrets(value: Any, *, secret: bool) -> Iterator[str]:
+    """The texts in a value that must not be repeated.
+
+    Args:
+        value: What a field was given, or holds.
+        secret: Whether the field says that all of it is; else only what says so itself.
     """
-    try:
-        return schema(**values)
-    except Exception as error:
-        details = getattr(error, "errors", None)
-        if not callable(details):
-            raise ValueError(describe(error, secrets)) from error  # noqa: TRY004  # it failed to build
-        faults = details(include_input=False, include_url=False)  # pydantic's ValidationError
-        lines = [f"{'.'.join(map(str, f['loc']))} {f['msg']}".strip() for f in faults]
-        raise ValueError("; ".join(lines)) from error
-
-
-def _texts(values: Iterable[Any]) -> Iterator[str]:
-    """The non-empty texts in values: of pydantic's secret types, of bytes, and in containers."""
-    for value in values:
-        plain = value.get_secret_value() if hasattr(value, "get_secret_value") else value
-        if isinstance(plain, (list, tuple, set, frozenset)):
-            yield from _texts(plain)
-        elif isinstance(plain, Mapping):
-            yield from _texts(plain.values())
-        elif isinstance(plain, bytes):
-            yield from filter(None, [plain.decode(errors="replace")])
-        elif plain is not None and plain != "":
-            yield str(plain)
+    if hasattr(value, "get_secret_value"):
+        yield from _secrets(value.get_secret_value(), secret=True)
+    elif isinstance(value, Mapping):
+        yield from _secrets(list(value.values()), secret=secret)
+    elif isinstance(value, (list, tuple, set, frozenset)):
+        for item in value:
+            yield from _secrets(item, secret=secret)
+    elif isinstance(value, type):
+        return
+    elif _is_schema(type(value)):
+        for option in _options(type(value)):
+            inner = getattr(value, option.attribute)
+            yield from _secrets(inner, secret=secret or option.secret)
+    elif secret and isinstance(value, bytes):
+        yield from _secrets(value.decode(errors="replace"), secret=True)
+    elif secret and value is not None:
+        text = str(value)
+        yield from filter(None, {text, text.strip(), *(part.strip() for part in text.split(","))})

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, Final
 
 from attrs import field, frozen
+from packaging.utils import canonicalize_name
 
 from stigmem_plugins.errors import FAILURES, PluginDiscoveryError, describe
 from stigmem_plugins.manifest import PluginManifest
 from stigmem_plugins.ordering import dependency_order, require_dependencies
-from stigmem_plugins.trust.policy import UNSIGNED
+from stigmem_plugins.trust.policy import UNDECIDED, UNSIGNED
 
 if TYPE_CHECKING:
-    from importlib.metadata import EntryPoint
+    from importlib.metadata import Distribution, EntryPoint
+
+log = logging.getLogger("stigmem.plugins.registry")
 
 ENTRY_POINT_GROUP: Final = "stigmem.plugins"
 
@@ -48,10 +52,14 @@ class InstalledPlugin:
     def audit_metadata(self) -> dict[str, Any]:
         """What audit events say of it if it is refused before it is loaded."""
         return {
-            "plugin_version": self.version,
+            "version": self.version,
+            "capabilities": None,
+            "hooks": None,
+            "async_safe": None,
+            "requires_stigmem": None,
             "signed_by": UNSIGNED,
             "discovery_source": self.discovery_source(),
-            "signing": {},
+            "signing": UNDECIDED,
         }
 
 
@@ -90,20 +98,46 @@ def _source(name: str, value: str, distribution: str | None) -> dict[str, Any]:
 
 
 def installed_plugins(group: str = ENTRY_POINT_GROUP) -> tuple[InstalledPlugin, ...]:
-    """The entry points of a group, by name, without importing anything of theirs."""
-    from importlib.metadata import entry_points  # noqa: PLC0415  # slow, and rarely needed
+    """The entry points of a group, by name, without importing anything of theirs.
 
-    found = [
-        InstalledPlugin(
-            entry_point_name=entry_point.name,
-            entry_point_value=entry_point.value,
-            distribution=entry_point.dist.name if entry_point.dist else None,
-            version=entry_point.dist.version if entry_point.dist else None,
-            entry_point=entry_point,
-        )
-        for entry_point in entry_points(group=group)
-    ]
-    return tuple(sorted(found, key=lambda p: (p.entry_point_name, p.entry_point_value)))
+    A distribution whose entry points cannot be read is passed over, with a line on the log,
+    unless it mentions the group.
+
+    Raises:
+        PluginDiscoveryError: Distributions that mention the group cannot be read; names them.
+    """
+    from importlib.metadata import distributions  # noqa: PLC0415  # slow, and rarely needed
+
+    found: dict[str, list[InstalledPlugin]] = {}
+    broken: list[str] = []
+    for distribution in distributions():
+        name = "unknown"
+        try:
+            name = canonicalize_name(distribution.name)
+            if name in found:
+                continue  # shadowed by one earlier on the search path
+            found[name] = [
+                InstalledPlugin(
+                    each.name, each.value, distribution.name, distribution.version, each
+                )
+                for each in distribution.entry_points.select(group=group)
+            ]
+        except Exception as error:  # noqa: BLE001  # metadata can be broken in any way
+            if group.encode() in _entry_points_text(distribution):
+                broken.append(f"cannot read the entry points of {name}: {describe(error)}")
+            else:
+                log.warning("entry points of %s cannot be read: %s", name, describe(error))
+    if broken:
+        raise PluginDiscoveryError("; ".join(broken), fix="reinstall or uninstall what is named")
+    listed = [plugin for plugins in found.values() for plugin in plugins]
+    return tuple(sorted(listed, key=lambda p: (p.entry_point_name, p.entry_point_value)))
+
+
+def _entry_points_text(distribution: Distribution) -> bytes:
+    try:
+        return (distribution.read_text("entry_points.txt") or "").encode()
+    except UnicodeDecodeError as error:
+        return error.object
 
 
 def load_plugin(installed: InstalledPlugin) -> DiscoveredPlugin:
@@ -134,7 +168,8 @@ def duplicates(plugins: Iterable[DiscoveredPlugin]) -> dict[str, PluginDiscovery
     """The names that several plugins have, each with the error that names their entry points."""
     by_name: dict[str, list[str]] = {}
     for plugin in plugins:
-        by_name.setdefault(plugin.manifest.name, []).append(plugin.entry_point_name)
+        place = f"{plugin.entry_point_name} ({plugin.distribution or 'no distribution'})"
+        by_name.setdefault(plugin.manifest.name, []).append(place)
     return {
         name: PluginDiscoveryError(
             f"duplicate plugin name {name!r} of entry points {' and '.join(entry_points)}",

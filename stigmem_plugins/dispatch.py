@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Never
 
 from attrs import frozen
 from pluggy import HookimplOpts, PluginManager, PluginValidationError
@@ -20,6 +20,7 @@ from stigmem_hookspecs.markers import PROJECT_NAME, HookSpec, hookimpl
 from stigmem_plugins import combiners
 from stigmem_plugins.audit import AuditTrail
 from stigmem_plugins.errors import ManifestError, PluginExecutionError, suggest
+from stigmem_plugins.manifest import RESERVED_NAMES
 from stigmem_plugins.ordering import dependency_order
 from stigmem_plugins.registration import Registration
 from stigmem_plugins.shim import Called, Handler, NativeHandler, hookimpl_function
@@ -49,6 +50,10 @@ class HookPluginManager(PluginManager):
             PluginValidationError: It implements an unknown hook, or is a wrapper.
         """
         self._check(f"native plugin {name or plugin!r}")
+        if name in RESERVED_NAMES:
+            raise PluginValidationError(
+                plugin, f"the name {name!r} is reserved for the node itself"
+            )
         return super().register(plugin, name)
 
     def unregister(self, plugin: object | None = None, name: str | None = None) -> Any:
@@ -58,10 +63,11 @@ class HookPluginManager(PluginManager):
             RegistryFrozenError: Registrations are not taken now.
             ManifestError: It is one of the registry's own.
         """
-        what = f"native plugin {name or plugin!r}"
-        self._check(what)
+        self._check(f"or take out native plugin {name or plugin!r}")
         if isinstance(plugin or self.get_plugin(name or ""), _Shims):
-            message = f"{what} was registered from a manifest and cannot be taken out"
+            message = (
+                f"plugin {name or plugin!r} was registered from a manifest and cannot be taken out"
+            )
             raise ManifestError(message, fix="make a new HookRegistry without it")
         return super().unregister(plugin, name)
 
@@ -77,6 +83,15 @@ class HookPluginManager(PluginManager):
             message = f"hook {hook!r} takes no wrappers: register a plain hookimpl"
             raise PluginValidationError(plugin, message)
         return opts
+
+    def add_hookcall_monitoring(self, *_args: object) -> Never:
+        """Refuse: dispatch reads pluggy's order and calls handlers itself, so it would see nothing.
+
+        Raises:
+            PluginExecutionError: Always; says what to use.
+        """
+        message = "hook calls cannot be monitored through pluggy: dispatch does not go through it"
+        raise PluginExecutionError(message, fix="register core handlers, or read the audit events")
 
     def replace(self, old: list[_Shims], new: list[_Shims]) -> None:
         """Swap the registry's own plugins; native ones stay as if registered after them."""
@@ -95,12 +110,14 @@ class _Shims:
 
     def __init__(self, name: str) -> None:
         self.name = name
+        self.handlers: dict[str, Handler] = {}
 
     def add(
         self, handler: Handler, spec: HookSpec, *, tryfirst: bool = False, trylast: bool = False
     ) -> None:
         shim = hookimpl_function(handler, spec)
         setattr(self, spec.name, hookimpl(shim, tryfirst=tryfirst, trylast=trylast))
+        self.handlers[spec.name] = handler
 
 
 @frozen(eq=False)
@@ -130,6 +147,7 @@ class Dispatcher:
         self._core: dict[str, CoreHandler] = {}
         self._placed: list[_Shims] = []
         self._stale = False
+        # Held wherever registrations and pluggy's view of them are read or changed together.
         self._lock = threading.RLock()
 
     @property
@@ -144,8 +162,9 @@ class Dispatcher:
 
     def add(self, registrations: list[Registration]) -> None:
         """Add admitted plugins, all at once."""
-        self.registrations = self.registrations | {r.manifest.name: r for r in registrations}
-        self._stale = True
+        with self._lock:
+            self.registrations = self.registrations | {r.manifest.name: r for r in registrations}
+            self._stale = True
 
     def add_core(self, core: CoreHandler) -> None:
         """Add a handler of the node.
@@ -153,11 +172,13 @@ class Dispatcher:
         Raises:
             ManifestError: The hook has a core handler of that name.
         """
-        if core.name in self._core:
-            message = f"core handler {core.name} is already registered"
-            raise ManifestError(message, fix="give each core handler of a hook a name of its own")
-        self._core = self._core | {core.name: core}
-        self._stale = True
+        with self._lock:
+            if core.name in self._core:
+                message = f"core handler {core.name} is already registered"
+                fix = "give each core handler of a hook a name of its own"
+                raise ManifestError(message, fix=fix)
+            self._core = self._core | {core.name: core}
+            self._stale = True
 
     def handlers(self, hook: str) -> tuple[Called, ...]:
         """The handlers of a hook in call order.
@@ -169,7 +190,7 @@ class Dispatcher:
         with self._lock:
             impls = getattr(self.manager.hook, hook).get_hookimpls()
         return tuple(
-            getattr(impl.function, "handler", None) or NativeHandler(impl)
+            impl.plugin.handlers[hook] if isinstance(impl.plugin, _Shims) else NativeHandler(impl)
             for impl in reversed(impls)
         )
 

@@ -14,6 +14,8 @@ TEXT_LIMIT: Final = 500
 """How many characters of foreign text (exceptions, reasons) an error or audit event repeats."""
 
 
+SHORTEST_SECRET: Final = 4
+
 FAILURES: Final = (Exception, SystemExit)
 """What plugin code may raise to its own account; any other BaseException is the host's."""
 
@@ -107,6 +109,8 @@ def suggest(name: str, known: Iterable[str]) -> str:
 def bounded(text: str, secrets: Iterable[str] = ()) -> str:
     """Foreign text made fit to repeat: secret values masked, length limited to `TEXT_LIMIT`.
 
+    Secrets of fewer than four characters are not looked for: they are in every other word.
+
     Example:
         >>> bounded("login with hunter2 failed", ["hunter2"])
         'login with *** failed'
@@ -114,8 +118,22 @@ def bounded(text: str, secrets: Iterable[str] = ()) -> str:
         500
     """
     for secret in sorted(secrets, key=len, reverse=True):
-        text = text.replace(secret, "***")
+        if len(secret) >= SHORTEST_SECRET:
+            text = text.replace(secret, "***").replace(repr(secret)[1:-1], "***")
     return text if len(text) <= TEXT_LIMIT else text[: TEXT_LIMIT - 1] + "…"
+
+
+def shown(value: object) -> str:
+    """A foreign value as `repr` has it, bounded; its type's name where that fails.
+
+    Example:
+        >>> shown("1.5"), shown(float("nan"))
+        ("'1.5'", 'nan')
+    """
+    try:
+        return bounded(repr(value))
+    except FAILURES:
+        return f"a {type(value).__name__}"
 
 
 def describe(error: BaseException, secrets: Iterable[str] = ()) -> str:
@@ -129,7 +147,7 @@ def describe(error: BaseException, secrets: Iterable[str] = ()) -> str:
     """
     try:
         text = str(error)
-    except Exception:  # noqa: BLE001  # a handler's exception may misbehave in any way
+    except FAILURES:
         text = "(no text: its __str__ failed)"
     name = type(error).__name__
     return bounded(f"{name}: {text}" if text else name, secrets)

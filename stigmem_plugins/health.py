@@ -45,7 +45,7 @@ def poll(registration: Registration) -> PluginHealthReport:
         plugin_name=registration.manifest.name,
         plugin_version=registration.manifest.version,
         status=health.status,
-        message=bounded(str(health.message), registration.secrets),
+        message=bounded(health.message, registration.secrets),
         checked_at=datetime.now(UTC),
         error_summary=error,
     )
@@ -57,7 +57,7 @@ def _ask(check: Callable[..., Any], registration: Registration) -> tuple[PluginH
     except FAILURES as raised:
         error = describe(raised, registration.secrets)
     else:
-        if isinstance(health, PluginHealth):
+        if isinstance(health, PluginHealth) and isinstance(health.message, str):
             return health, None
-        error = f"expected PluginHealth, got {type(health).__name__}"
+        error = f"expected PluginHealth with a message of type str, got {type(health).__name__}"
     return PluginHealth(PluginHealthStatus.UNHEALTHY, "health check failed"), error

@@ -12,7 +12,7 @@ from packaging.version import InvalidVersion, Version
 
 from stigmem_hookspecs import HOOK_SPECS
 from stigmem_hookspecs.values import FrozenDict
-from stigmem_plugins.capabilities import CAPABILITY_ALLOWLIST, unknown_capabilities
+from stigmem_plugins.capabilities import CAPABILITY_ALLOWLIST, plain, unknown_capabilities
 from stigmem_plugins.errors import ManifestError, suggest
 
 NAME_PATTERN: Final = re.compile(r"[a-z][a-z0-9-]{2,63}")
@@ -79,6 +79,9 @@ class PluginManifest:
         depends_on: Iterable[str] = frozenset(),
         **unknown: Never,
     ) -> None:
+        if hasattr(self, "depends_on"):
+            message = "a PluginManifest is immutable; make a new one"
+            raise TypeError(message)
         for keyword in unknown:
             known = [attribute.name for attribute in fields(PluginManifest)]
             message = f"PluginManifest has no field {keyword!r}{suggest(keyword, known)}"
@@ -99,19 +102,20 @@ class PluginManifest:
         _kinds(async_safe, health_check, config_schema, faults)
         if unknown_names := self.capabilities - CAPABILITY_ALLOWLIST:
             faults.append(unknown_capabilities(unknown_names))
-        if name in self.depends_on:
+        if self.name in self.depends_on:
             faults.append("depends_on names the plugin itself: remove it")
         if faults:
             message = f"plugin {name!r}: {'; '.join(faults)}"
             raise ManifestError(message, plugin=str(name))
 
 
-def _name(given: Any, faults: list[str]) -> Any:
+def _name(given: Any, faults: list[str]) -> str:
     if not isinstance(given, str) or not NAME_PATTERN.fullmatch(given):
         faults.append(f"name must match {NAME_PATTERN.pattern}")
-    elif given in RESERVED_NAMES:
+        return ""
+    if given in RESERVED_NAMES:
         faults.append(f"name {given!r} is reserved for the node itself: choose another")
-    return given
+    return plain(given)
 
 
 def _kinds(async_safe: Any, health_check: Any, config_schema: Any, faults: list[str]) -> None:
@@ -147,7 +151,7 @@ def _names(field: str, given: Any, faults: list[str]) -> frozenset[str]:
     if isinstance(given, str) or not all(isinstance(name, str) for name in listed):
         faults.append(f"{field} must be a set of names, not {given!r}")
         return frozenset()
-    return frozenset(str(name) for name in listed)
+    return frozenset(map(plain, listed))
 
 
 def _hooks(given: Any, faults: list[str]) -> FrozenDict:
@@ -160,7 +164,7 @@ def _hooks(given: Any, faults: list[str]) -> FrozenDict:
     for hook, handler in given.items():
         if not callable(handler):
             faults.append(f"the handler of {hook!r} must be callable, not {handler!r}")
-    return FrozenDict({str(hook): handler for hook, handler in given.items()})
+    return FrozenDict({plain(hook): h for hook, h in given.items() if isinstance(hook, str)})
 
 
 def _routes(given: Any, faults: list[str]) -> tuple[Any, ...]:

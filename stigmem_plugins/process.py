@@ -37,7 +37,7 @@ def set_registry(registry: HookRegistry) -> HookRegistry:
     """
     global _registry  # noqa: PLW0603  # the same
     previous = get_registry()
-    with previous.gate.sealed("another process registry"), _lock:
+    with previous._gate.sealed("another process registry"), _lock:
         _registry = registry
     return previous
 

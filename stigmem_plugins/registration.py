@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Final
 
@@ -11,12 +11,21 @@ from attrs import field, frozen
 
 from stigmem_hookspecs.values import FrozenDict
 from stigmem_plugins.capabilities import PluginContext
+from stigmem_plugins.config import Configuration
 from stigmem_plugins.errors import RegistryFrozenError
 from stigmem_plugins.manifest import PluginManifest
 from stigmem_plugins.shim import Handler
-from stigmem_plugins.trust.policy import UNSIGNED, PluginSigningInfo
+from stigmem_plugins.trust.policy import UNDECIDED, UNSIGNED, PluginSigningInfo
 
 MANUAL_SOURCE: Final = FrozenDict(type="manual")
+
+
+@frozen
+class HandlerEntry:
+    """A handler, for listings."""
+
+    handler_name: str
+    plugin_name: str
 
 
 @frozen
@@ -67,14 +76,14 @@ class Candidate:
         """What audit events about the registration say."""
         manifest = self.manifest
         return {
-            "plugin_version": manifest.version,
-            "capabilities": sorted(manifest.capabilities),
-            "hooks": sorted(manifest.hooks),
+            "version": manifest.version,
+            "capabilities": tuple(sorted(manifest.capabilities)),
+            "hooks": tuple(sorted(manifest.hooks)),
             "async_safe": manifest.async_safe,
             "requires_stigmem": manifest.requires_stigmem,
             "signed_by": self.signed_by,
             "discovery_source": dict(self.discovery_source),
-            "signing": self.signing_metadata(),
+            "signing": {**UNDECIDED, **self.signing_metadata()},
         }
 
 
@@ -85,7 +94,14 @@ class Registration:
     candidate: Candidate
     context: PluginContext
     handlers: Mapping[str, Handler]
-    secrets: tuple[str, ...] = field(repr=False)
+    configuration: Configuration = field(factory=Configuration)
+    take_back: Callable[[], None] = field(default=lambda: None, repr=False)
+    """Takes the context's handles back."""
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """Configured values that must not be repeated."""
+        return self.configuration.secrets
 
     @property
     def manifest(self) -> PluginManifest:
@@ -122,8 +138,24 @@ sealed while plugins are loaded and admitted; register from the host, before or 
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self.holder: object = None
-        self.frozen = False
+        self._holder: object = None
+        self._thread: int | None = None
+        self._frozen = False
+
+    @property
+    def frozen(self) -> bool:
+        """Whether registrations are over."""
+        return self._frozen
+
+    def freeze(self, seal: object = None) -> None:
+        """Take no registrations any more; doing it twice is no error.
+
+        Raises:
+            RegistryFrozenError: Somebody else holds the seal.
+        """
+        if not self._frozen:
+            self.check("any more", seal)
+            self._frozen = True
 
     def check(self, what: str, seal: object = None) -> None:
         """Refuse if frozen, or sealed by somebody else than the holder of `seal`.
@@ -131,11 +163,11 @@ sealed while plugins are loaded and admitted; register from the host, before or 
         Raises:
             RegistryFrozenError: Says which.
         """
-        if self.frozen:
+        if self._frozen:
             message = f"cannot register {what}: registry is frozen"
             fix = "register before freeze(), or make a new registry"
             raise RegistryFrozenError(message, fix=fix)
-        if self._lock.locked() and seal is not self.holder:
+        if self._lock.locked() and (seal is None or seal is not self._holder):
             raise self._sealed_error(what)
 
     @contextmanager
@@ -147,12 +179,25 @@ sealed while plugins are loaded and admitted; register from the host, before or 
         """
         if not self._lock.acquire(blocking=False):
             raise self._sealed_error(what)
-        self.holder = seal = object()
+        self._holder, self._thread = seal = object(), threading.get_ident()
         try:
-            yield seal
+            yield seal[0]
         finally:
-            self.holder = None
+            self._holder = self._thread = None
             self._lock.release()
+
+    @contextmanager
+    def joined(self) -> Iterator[None]:
+        """Like `sealed`, but goes on under a seal that this thread holds already.
+
+        Raises:
+            RegistryFrozenError: Another thread has sealed it.
+        """
+        if self._thread == threading.get_ident():
+            yield
+        else:
+            with self.sealed():
+                yield
 
     @staticmethod
     def _sealed_error(what: str) -> RegistryFrozenError:

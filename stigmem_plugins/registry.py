@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final
 
+from packaging.version import InvalidVersion, Version
 from pluggy import PluginManager
 
 from stigmem_hookspecs import HookSemantic, VotingDecision
@@ -12,17 +13,18 @@ from stigmem_plugins import combiners, health
 from stigmem_plugins.admission import Refusal, Rejected, Terms, admit, refuse
 from stigmem_plugins.capabilities import CoreApis, PluginContext
 from stigmem_plugins.dispatch import CoreHandler, Dispatcher
-from stigmem_plugins.errors import StigmemPluginError
+from stigmem_plugins.errors import ManifestError, StigmemPluginError, shown
 from stigmem_plugins.health import PluginHealthReport
 from stigmem_plugins.manifest import PluginManifest
 from stigmem_plugins.registration import (
     MANUAL_SOURCE,
     Candidate,
     Gate,
+    HandlerEntry,
     PluginInfo,
     Registration,
 )
-from stigmem_plugins.shim import Called, Handler, read_keywords
+from stigmem_plugins.shim import Handler, read_keywords
 from stigmem_plugins.trust.policy import DEVELOPMENT_UNSIGNED_OVERRIDE, UNSIGNED
 
 SURFACE_VERSION: Final = "0.9.0a12"
@@ -59,10 +61,10 @@ class HookRegistry:
         self, *, core_apis: CoreApis | None = None, stigmem_version: str | None = None
     ) -> None:
         self._core_apis = core_apis or CoreApis()
-        self._stigmem_version = stigmem_version
-        self.gate = Gate()
-        """Says whether registrations are taken; startup seals it while plugins load."""
-        self._dispatcher = Dispatcher(self.gate.check)
+        self._stigmem_version = _checked(stigmem_version)
+        self._gate = Gate()
+        self._dispatcher = Dispatcher(self._gate.check)
+        self._left_out: list[Mapping[str, Any]] = []  # where the plugins are that startup ignores
         self._health: tuple[PluginHealthReport, ...] = ()
 
     # Registration
@@ -89,14 +91,18 @@ class HookRegistry:
             PluginDependencyError: A plugin that it depends on is not registered.
             RegistryFrozenError: Registrations are not taken now.
         """
+        given: object = manifest
+        if not isinstance(given, PluginManifest):
+            message = f"expected PluginManifest, got {type(given).__name__}"
+            raise ManifestError(message, fix="pass what the plugin's manifest factory returns")
         claims = dict(signing_metadata or {})
         if signing_identity != UNSIGNED:
             claims["signing_identity"] = signing_identity
         candidate = Candidate(manifest, discovery_source or MANUAL_SOURCE, claims=claims)
         what = f"plugin {manifest.name!r}"
-        self.gate.check(what)
-        with self.gate.sealed(what) as seal:
-            self.admit([candidate], seal)
+        self._gate.check(what)
+        with self._gate.sealed(what) as seal:
+            self._admit([candidate], seal)
 
     def register_core_handler(
         self,
@@ -119,8 +125,8 @@ class HookRegistry:
             RegistryFrozenError: Registrations are not taken now.
         """
         what = f"core handler {name!r}"
-        self.gate.check(what)
-        with self.gate.sealed(what):
+        self._gate.check(what)
+        with self._gate.sealed(what):
             spec = self._dispatcher.spec(hook)
             context = PluginContext(
                 plugin_name="core",
@@ -133,10 +139,14 @@ class HookRegistry:
             )
 
     def freeze(self) -> None:
-        """Take no registrations any more; freezing twice is no error."""
-        self.gate.frozen = True
+        """Take no registrations any more; freezing twice is no error.
 
-    def admit(self, candidates: Sequence[Candidate], seal: object) -> tuple[Registration, ...]:
+        Raises:
+            RegistryFrozenError: Plugins are being loaded or admitted.
+        """
+        self._gate.freeze()
+
+    def _admit(self, candidates: Sequence[Candidate], seal: object) -> tuple[Registration, ...]:
         """Register a batch, in dependency order, or nothing of it.
 
         Args:
@@ -147,11 +157,11 @@ class HookRegistry:
             StigmemPluginError: A plugin is refused; the message names every one that is.
             RegistryFrozenError: The registry is frozen, or somebody else holds the seal.
         """
-        self.gate.check("plugins", seal)
+        self._gate.check("plugins", seal)
         version = self._stigmem_version or installed_node_version() or SURFACE_VERSION
         return admit(candidates, self._dispatcher, Terms(self._core_apis, version))
 
-    def refuse(self, refused: Sequence[tuple[Rejected, Refusal]]) -> StigmemPluginError:
+    def _refuse(self, refused: Sequence[tuple[Rejected, Refusal]]) -> StigmemPluginError:
         """Audit refusals that were decided before admission; returns the error to raise."""
         return refuse(refused, self._dispatcher.trail)
 
@@ -192,9 +202,12 @@ class HookRegistry:
         """How many of the layer's own audit events an `audit_emit` handler's failure swallowed."""
         return self._dispatcher.trail.undelivered
 
-    def handlers_for(self, hook: str) -> tuple[Called, ...]:
-        """A hook's handlers in call order; each has a `.handler_name` and a `.plugin_name`."""
-        return self._dispatcher.handlers(hook)
+    def handlers_for(self, hook: str) -> tuple[HandlerEntry, ...]:
+        """A hook's handlers in call order."""
+        return tuple(
+            HandlerEntry(handler.handler_name, handler.plugin_name)
+            for handler in self._dispatcher.handlers(hook)
+        )
 
     def registered_plugins(self) -> frozenset[str]:
         """The names of the registered plugins."""
@@ -239,6 +252,16 @@ class HookRegistry:
     def plugin_health_reports(self) -> tuple[PluginHealthReport, ...]:
         """The reports of the last `poll_plugin_health()`; empty before the first."""
         return self._health
+
+
+def _checked(version: str | None) -> str | None:
+    try:
+        return None if version is None else str(Version(version))
+    except (InvalidVersion, TypeError):
+        message = f"stigmem_version must be a PEP 440 version, not {shown(version)}"
+        raise StigmemPluginError(
+            message, fix="pass the node's version, such as '0.9.0a12'"
+        ) from None
 
 
 def installed_node_version() -> str | None:

@@ -22,6 +22,7 @@ from stigmem_plugins.capabilities import PluginContext
 from stigmem_plugins.errors import ManifestError
 
 _NAMED: Final = {inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY}
+_MOST_WRAPPERS: Final = 100
 _POSITIONAL: Final = {
     inspect.Parameter.POSITIONAL_ONLY,
     inspect.Parameter.POSITIONAL_OR_KEYWORD,
@@ -120,7 +121,7 @@ def read_keywords(function: Callable[..., Any], spec: HookSpec) -> Keywords:
         Keywords(named=frozenset({'event'}), taken=frozenset({'ctx'}), everything=False)
     """
     try:
-        parameters = _parameters(function)
+        parameters, layers = _parameters(function), _layers(function)
     except (ValueError, TypeError):
         message = f"handler {handler_label(function)!r} for hook {spec.name!r} has no signature"
         raise ManifestError(message, fix="wrap it in a function") from None
@@ -141,11 +142,12 @@ def read_keywords(function: Callable[..., Any], spec: HookSpec) -> Keywords:
             "no other that cannot be given by keyword"
         )
         raise ManifestError(message, fix=f"give it the signature {arguments}")
-    inner = _parameters(_innermost(function))
-    taken = {parameter.name for parameter in positional[: spec.positional]}
-    taken.update(p.name for p in inner[: spec.positional] if p.kind in _POSITIONAL)
-    named = {parameter.name for parameter in inner if parameter.kind in _NAMED}
-    return Keywords(frozenset(named - taken), frozenset(taken), _takes_everything(inner))
+    taken = _bound(function)
+    named: set[str] = set()
+    for layer in layers:
+        taken.update([p.name for p in layer if p.kind in _POSITIONAL][: spec.positional])
+        named.update(p.name for p in layer if p.kind in _NAMED)
+    return Keywords(frozenset(named - taken), frozenset(taken), _takes_everything(layers[-1]))
 
 
 def _parameters(function: Callable[..., Any]) -> list[inspect.Parameter]:
@@ -156,18 +158,33 @@ def _takes_everything(parameters: Iterable[inspect.Parameter]) -> bool:
     return any(parameter.kind is inspect.Parameter.VAR_KEYWORD for parameter in parameters)
 
 
-def _innermost(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Follow `functools.wraps` through wrappers whose `**kw` only passes keywords on."""
-    inner: Callable[..., Any] = inspect.unwrap(
-        function, stop=lambda f: not _takes_everything(_parameters(f))
-    )
-    if inner is not function and inspect.ismethod(function):
-        return MethodType(inner, function.__self__)
-    return inner
+def _layers(function: Callable[..., Any]) -> list[list[inspect.Parameter]]:
+    """The parameters of a function and of those it wraps, as far as `**kw` passes keywords on."""
+    layers = [_parameters(function)]
+    owner = getattr(function, "__self__", None)
+    while _takes_everything(layers[-1]) and hasattr(function, "__wrapped__"):
+        function = function.__wrapped__
+        layers.append(_parameters(function if owner is None else MethodType(function, owner)))
+        if len(layers) > _MOST_WRAPPERS:
+            message = f"{handler_label(function)!r} is wrapped too often"
+            raise ValueError(message)
+    return layers
+
+
+def _bound(function: Callable[..., Any]) -> set[str]:
+    """The names of parameters that are filled before the handler is called."""
+    if isinstance(function, partial):
+        filled = [p.name for p in _parameters(function.func) if p.kind in _POSITIONAL]
+        return _bound(function.func).union(filled[: len(function.args)])
+    if inspect.ismethod(function):
+        return {p.name for p in _parameters(function.__func__)[:1]}
+    if not inspect.isroutine(function) and inspect.isfunction(call := type(function).__call__):
+        return {p.name for p in _parameters(call)[:1]}
+    return set()
 
 
 def hookimpl_function(handler: Handler, spec: HookSpec) -> Callable[..., Any]:
-    """A plain function for pluggy that calls the handler; it carries it as `handler`."""
+    """A plain function for pluggy that calls the handler."""
 
     def with_value(value: Any, payload: Payload) -> Any:
         return handler(payload, value)
@@ -175,9 +192,7 @@ def hookimpl_function(handler: Handler, spec: HookSpec) -> Callable[..., Any]:
     def without_value(payload: Payload) -> Any:
         return handler(payload)
 
-    shim = with_value if spec.semantic.takes_value else without_value
-    shim.__dict__["handler"] = handler  # how dispatch finds it again
-    return shim
+    return with_value if spec.semantic.takes_value else without_value
 
 
 @frozen(eq=False)

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import partial
-from typing import TypeVar
+from typing import TypeVar, cast
+
+from packaging.utils import canonicalize_name
 
 from stigmem_plugins import bridge
 from stigmem_plugins.admission import DUPLICATE, MANIFEST_INVALID, SIGNATURE, Refusal, Rejected
@@ -55,7 +58,7 @@ def discover_plugin_manifests(*, group: str = ENTRY_POINT_GROUP) -> tuple[Discov
     required = PluginSettings.from_environment().plugin_signing_required
     registry = get_registry()
     bridge.install()
-    with registry.gate.sealed():
+    with registry._gate.joined():
         return _discover(registry, installed_plugins(group), signing_required=required)
 
 
@@ -92,24 +95,27 @@ def register_discovered_plugins(
     """
     registry = get_registry() if registry is None else registry
     source = PluginSettings.in_force(settings)
+    required = source.plugin_signing_required if signing_required is None else signing_required
+    policy = PluginTrustPolicy.from_settings(source)
+    if signature_verifier is None:
+        signature_verifier = partial(require_verified_signature, policy=policy)
+    judge = partial(judged, required=required, policy=policy, verifier=signature_verifier)
     started: tuple[DiscoveredPlugin, ...] = ()
     if source.plugin_auto_discovery_enabled:
         bridge.install()
-        required = source.plugin_signing_required if signing_required is None else signing_required
-        policy = PluginTrustPolicy.from_settings(source)
-        verifier = signature_verifier or partial(require_verified_signature, policy=policy)
-        judge = partial(judged, required=required, policy=policy, verifier=verifier)
-        with _sealed(registry) as seal:
-            if discover is not None:
-                found = _not_started(registry, discover())
-            elif new := _not_started(registry, installed_plugins()):
-                registry.gate.check("plugins", seal)
-                found = _discover(registry, new, signing_required=required)
-            else:
-                found = ()
-            started = _register(registry, seal, _without(found, ignore), judge)
-    if freeze:
-        registry.freeze()
+    with _sealed(registry) as seal:
+        if not source.plugin_auto_discovery_enabled:
+            found: Sequence[DiscoveredPlugin] = ()
+        elif discover is not None:
+            found = _not_started(registry, _plugins(discover()))
+        elif new := _not_started(registry, _kept(installed_plugins(), ignore)):
+            registry._gate.check("plugins", seal)
+            found = _discover(registry, new, signing_required=required)
+        else:
+            found = ()
+        started = _register(registry, seal, _wanted(registry, found, ignore), judge)
+        if freeze:
+            registry._gate.freeze(seal)
     return started
 
 
@@ -119,17 +125,27 @@ def _sealed(registry: HookRegistry) -> Iterator[object]:
     with ExitStack() as stack:
         process_registry = get_registry()
         if process_registry is not registry:
-            stack.enter_context(process_registry.gate.sealed())
-        yield stack.enter_context(registry.gate.sealed())
+            stack.enter_context(process_registry._gate.sealed())
+        yield stack.enter_context(registry._gate.sealed())
 
 
 _Found = TypeVar("_Found", InstalledPlugin, DiscoveredPlugin)
 
 
 def _not_started(registry: HookRegistry, found: Iterable[_Found]) -> tuple[_Found, ...]:
-    """Those that the registry does not have yet from the same entry point."""
-    started = [info.discovery_source for info in registry.plugin_infos()]
-    return tuple(plugin for plugin in found if plugin.discovery_source() not in started)
+    """Those that the registry has neither started nor left out, by their entry points."""
+    known = [info.discovery_source for info in registry.plugin_infos()] + registry._left_out
+    return tuple(plugin for plugin in found if plugin.discovery_source() not in known)
+
+
+def _plugins(found: Iterable[DiscoveredPlugin]) -> tuple[DiscoveredPlugin, ...]:
+    """What a host's own discovery returned, if it is what it should be."""
+    plugins: tuple[object, ...] = tuple(found)
+    for plugin in plugins:
+        if not isinstance(plugin, DiscoveredPlugin):
+            message = f"expected DiscoveredPlugin from discover(), got {type(plugin).__name__}"
+            raise PluginDiscoveryError(message, fix="wrap each manifest in a DiscoveredPlugin")
+    return cast("tuple[DiscoveredPlugin, ...]", plugins)
 
 
 def _discover(
@@ -148,7 +164,7 @@ def _discover(
             refused.append((plugin, Refusal(MANIFEST_INVALID, error)))
     refused += _clashes(found)
     if refused:
-        raise registry.refuse(refused)
+        raise registry._refuse(refused)
     return tuple(found)
 
 
@@ -164,15 +180,40 @@ def _candidate(plugin: DiscoveredPlugin, signing: PluginSigningInfo | None = Non
     return Candidate(plugin.manifest, plugin.discovery_source(), signing)
 
 
-def _without(found: Iterable[DiscoveredPlugin], ignore: Iterable[str]) -> list[DiscoveredPlugin]:
-    ignored = {*ignore, *bridge.superseded_plugins(installed_node_version())}
+def _unwanted(ignore: Iterable[str]) -> set[str]:
+    return {*ignore, *bridge.superseded_plugins(installed_node_version())}
+
+
+def _kept(
+    installed: Sequence[InstalledPlugin], ignore: Iterable[str]
+) -> tuple[InstalledPlugin, ...]:
+    """Leave out, unloaded, a distribution that is named like a plugin to ignore.
+
+    Only where it has one plugin: of several, their manifests say which is meant.
+    """
+    unwanted = {canonicalize_name(name) for name in _unwanted(ignore)}
+    plugins_of = Counter(plugin.distribution for plugin in installed)
     kept = []
-    for plugin in found:
-        if plugin.manifest.name in ignored:
-            log.info("plugin %r is left out: the node does without it", plugin.manifest.name)
+    for plugin in installed:
+        name = canonicalize_name(plugin.distribution or "")
+        if name in unwanted and plugins_of[plugin.distribution] == 1:
+            log.info("plugin %r is left out: the node does without it", name)
         else:
             kept.append(plugin)
-    return kept
+    return tuple(kept)
+
+
+def _wanted(
+    registry: HookRegistry, found: Sequence[DiscoveredPlugin], ignore: Iterable[str]
+) -> list[DiscoveredPlugin]:
+    unwanted, wanted = _unwanted(ignore), []
+    for plugin in found:
+        if plugin.manifest.name in unwanted:
+            log.info("plugin %r is left out: the node does without it", plugin.manifest.name)
+            registry._left_out.append(plugin.discovery_source())
+        else:
+            wanted.append(plugin)
+    return wanted
 
 
 def _register(
@@ -191,7 +232,7 @@ def _register(
         except PluginSignatureError as error:
             refused.append((_candidate(plugin), Refusal(SIGNATURE, error)))
     if refused:
-        raise registry.refuse(refused)
+        raise registry._refuse(refused)
     if not candidates:
         return ()
-    return tuple(by_name[r.candidate.name] for r in registry.admit(candidates, seal))
+    return tuple(by_name[r.candidate.name] for r in registry._admit(candidates, seal))

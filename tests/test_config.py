@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from datetime import date
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NewType
 
 import attrs
 import pydantic
@@ -146,7 +149,16 @@ def test_attrs_converters_get_the_text_as_it_is() -> None:
         ([1, 2], frozenset[int], frozenset({1, 2})),
         ("a", set, {"a"}),
         ('{"a": 1}', dict[str, int], {"a": 1}),
-        (3, complex, 3),
+        (date(2026, 1, 2), date, date(2026, 1, 2)),
+        ("3", NewType("Count", int), 3),
+        ("a,b", Sequence[str], ["a", "b"]),
+        ("a,a", AbstractSet[str], frozenset({"a"})),
+        ('{"a": "1"}', Mapping[str, int], {"a": 1}),
+        ("{}", dict, {}),
+        ("", int | None, None),
+        ("true", Literal[True, "auto"], True),
+        ("x", bytes, b"x"),
+        ("anything", Any, "anything"),
     ],
 )
 def test_values_are_converted_to_the_fields_type(given: Any, hint: Any, expected: Any) -> None:
@@ -170,6 +182,8 @@ def test_values_are_converted_to_the_fields_type(given: Any, hint: Any, expected
         ("1", tuple[int, int], "must have 2 items"),
         ("[1]", dict[str, int], "must be of type dict"),
         ("{", dict[str, int], "Expecting"),
+        ("2026-01-02", date, "cannot be set by text, since its type is date"),
+        (3, complex, "must be of type complex"),
     ],
 )
 def test_what_cannot_be_converted_is_a_fault(given: Any, hint: Any, message: str) -> None:
@@ -256,5 +270,5 @@ def test_a_file_that_cannot_be_read_is_one_clear_error(
 
 def test_a_table_that_is_none_is_a_fault() -> None:
     """`example-plugin = 3` under [tool.stigmem.plugins]."""
-    with pytest.raises(ManifestError, match="not a table"):
+    with pytest.raises(ManifestError, match="no table for it, but int"):
         configure(manifest(config_schema=AttrsConfig), environ={}, tables={"example-plugin": 3})

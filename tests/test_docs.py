@@ -2,6 +2,7 @@
 
 import importlib.util
 import inspect
+import re
 from pathlib import Path
 from types import ModuleType
 
@@ -15,6 +16,10 @@ from stigmem_plugins.settings import SETTING_NAMES
 
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
+PROSE = [ROOT / "README.md", *sorted(DOCS.glob("*.md"))]
+ROLE = re.compile(
+    r"\{[a-z]+\}`|^\([a-z-]+\)=$|^[`:]{3,}\{(?:important|note|warning)\}", re.MULTILINE
+)
 FUNCTIONS = {
     name: getattr(module, name)
     for module in LIFECYCLE_MODULES
@@ -91,3 +96,9 @@ def test_the_readme_lists_every_setting():
     """The README's table is complete, too."""
     readme = (ROOT / "README.md").read_text("utf-8")
     assert [name for name in SETTING_NAMES if f"\n| `{name}` |" not in readme] == []
+
+
+@pytest.mark.parametrize("page", PROSE, ids=lambda page: page.name)
+def test_pages_read_well_without_sphinx(page):
+    """Prose has no roles, labels or admonition fences: a Markdown viewer shows them as text."""
+    assert ROLE.findall(page.read_text("utf-8")) == []

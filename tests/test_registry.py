@@ -80,14 +80,14 @@ def test_a_registration_is_audited() -> None:
     assert event.timestamp.tzinfo is not None
     assert event.metadata == {
         "plugin_name": "example-plugin",
-        "plugin_version": "1.0.0",
-        "capabilities": [],
-        "hooks": [],
+        "version": "1.0.0",
+        "capabilities": (),
+        "hooks": (),
         "async_safe": False,
         "requires_stigmem": ">=0.9.0a1",
         "signed_by": "unsigned",
         "discovery_source": {"type": "test"},
-        "signing": {},
+        "signing": {"trust_decision": None, "trust_reason": None},
     }
 
 
@@ -133,7 +133,12 @@ def test_config_validate_of_others_and_of_itself_can_refuse_a_plugin(
         (None, "unknown", "no health check registered", None),
         (lambda ctx: PluginHealth("degraded", "slow"), "degraded", "slow", None),
         (boom, "unhealthy", "health check failed", "ValueError: boom"),
-        (lambda ctx: "fine", "unhealthy", "health check failed", "expected PluginHealth, got str"),
+        (
+            lambda ctx: "fine",
+            "unhealthy",
+            "health check failed",
+            "expected PluginHealth with a message of type str, got str",
+        ),
         (lambda ctx: sys.exit(1), "unhealthy", "health check failed", "SystemExit: 1"),
     ],
 )

@@ -217,7 +217,10 @@ def test_two_plugins_of_one_name_are_refused_with_both_entry_points(tmp_path: Pa
     report, _ = start(tmp_path, **{SETTING: "false"})
 
     assert report["error"] == "PluginDiscoveryError"
-    assert "duplicate plugin name 'same-name' of entry points first and second" in report["message"]
+    assert (
+        "duplicate plugin name 'same-name' of entry points first (first) and second (second)"
+        in report["message"]
+    )
     assert report["registered"] == []
     assert [event["reason"] for event in report["audit"]] == ["duplicate"]
 

@@ -117,7 +117,8 @@ def test_a_claimed_identity_is_never_shown_as_verified() -> None:
     assert registry.plugin_signing_metadata("example-plugin") == {"claimed": claimed}
     metadata = registry.audit_events[-1].metadata
     assert metadata["signed_by"] == "unsigned"
-    assert metadata["signing"] == {"claimed": claimed}
+    undecided = {"trust_decision": None, "trust_reason": None}
+    assert metadata["signing"] == {**undecided, "claimed": claimed}
 
 
 @weakness("a validator can rewrite another plugin's mutable hooks, or re-enter registration")

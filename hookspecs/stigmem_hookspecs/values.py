@@ -20,7 +20,7 @@ Peer: TypeAlias = Any
 
 
 class FrozenDict(dict[str, Any]):
-    """A dict that refuses to be changed.
+    """A dict that refuses to be changed, and so do the dicts in it.
 
     It stays a dict so that JSON encoders, `copy`, `pickle` and `==` treat it as one.
 
@@ -32,6 +32,16 @@ class FrozenDict(dict[str, Any]):
         Traceback (most recent call last):
         TypeError: FrozenDict is read-only; build a new one: {**old, 'key': value}
     """
+
+    def __new__(cls, *args: Any, **kwargs: Any) -> Self:
+        """Take what `dict` takes."""
+        self = super().__new__(cls)
+        for key, value in dict(*args, **kwargs).items():
+            dict.__setitem__(self, key, cls(value) if isinstance(value, dict) else value)
+        return self
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        """Filled by `__new__`; calling this again changes nothing."""
 
     def _refuse(self, *_args: object, **_kwargs: object) -> Never:
         message = "FrozenDict is read-only; build a new one: {**old, 'key': value}"

@@ -59,6 +59,8 @@ def hook_registry() -> TestPluginRegistry:
 def plugin_context() -> Callable[..., PluginContext]:
     """Makes a context with handles for some capabilities, to call a handler directly.
 
+    `config=` is what the handler finds as `ctx.config`.
+
     Example:
         def test_audits(plugin_context):
             seen = []
@@ -71,11 +73,15 @@ def plugin_context() -> Callable[..., PluginContext]:
         PluginContext,
     )
 
-    def make(plugin_name: str = "example-plugin", **handles: Any) -> PluginContext:
+    def make(
+        plugin_name: str = "example-plugin", *, config: Any = None, **handles: Any
+    ) -> PluginContext:
         """Grant the capabilities whose `CoreApis` fields are given."""
-        granted = {capability for capability in Capability if capability.field in handles}
         return PluginContext(
-            plugin_name=plugin_name, capabilities=granted, core_apis=CoreApis(**handles)
+            plugin_name=plugin_name,
+            capabilities={each for each in Capability if each.field in handles},
+            core_apis=CoreApis(**handles),
+            config=config,
         )
 
     return make

@@ -9,8 +9,8 @@ from typing import Any, Final, Self
 from stigmem_hookspecs import AuditEvent
 from stigmem_plugins.capabilities import CoreApis, PluginContext
 from stigmem_plugins.manifest import PluginManifest
-from stigmem_plugins.ordering import dependency_order
 from stigmem_plugins.process import set_registry
+from stigmem_plugins.registration import Candidate
 from stigmem_plugins.registry import HookRegistry
 
 EXAMPLE_PLUGIN: Final = "example-plugin"
@@ -47,9 +47,8 @@ class TestPluginRegistry(HookRegistry):
         self.audit_events: list[AuditEvent] = []
         """What went to the `audit_emit` hook, the registry's own events included."""
         self.register_core_handler("audit_emit", self._keep, name="core.000.recorder")
-        by_name = {manifest.name: manifest for manifest in manifests}
-        for name in dependency_order({n: m.depends_on for n, m in by_name.items()}):
-            self.register_plugin(by_name[name])
+        with self._gate.sealed() as seal:
+            self._admit([Candidate(manifest) for manifest in manifests], seal)
 
     @classmethod
     def with_hooks(cls, **hooks: Callable[..., Any]) -> Self:

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, Final, Protocol, Self
 
 from attrs import field, frozen
 
-from stigmem_plugins.errors import PluginSignatureError, describe
+from stigmem_hookspecs.values import FrozenDict
+from stigmem_plugins.errors import FAILURES, PluginSignatureError, describe, shown
 from stigmem_plugins.settings import PluginSettings, SettingsLike, identities
 
 if TYPE_CHECKING:
@@ -20,6 +21,8 @@ UNSIGNED: Final = "unsigned"
 TRUSTED_PUBLISHER: Final = "trusted_publisher"
 OPERATOR_OVERRIDE: Final = "operator_override"
 DEVELOPMENT_UNSIGNED_OVERRIDE: Final = "development_unsigned_override"
+UNDECIDED: Final = FrozenDict(trust_decision=None, trust_reason=None)
+"""What audit events say of a signature that nobody was asked to judge."""
 
 
 @frozen
@@ -169,16 +172,22 @@ def judged(
     known = policy.decide(plugin.signing_identity) if plugin.signature_verified else None
     if not required:
         return known or allow_unsigned_development_override(plugin)
-    verified_by = plugin.signing_identity if plugin.signature_verified else UNSIGNED
+    name = plugin.manifest.name
     try:
-        return (
-            verifier(plugin)
-            or known
-            or PluginSigningInfo(verified_by, TRUSTED_PUBLISHER, "accepted by the host's verifier")
-        )
+        verdict: object = verifier(plugin)
     except PluginSignatureError:
         raise
-    except Exception as error:
-        name = plugin.manifest.name
+    except FAILURES as error:
         message = f"the host's verifier failed on plugin {name!r}: {describe(error)}"
         raise PluginSignatureError(message, plugin=name, fix="correct the verifier") from error
+    if isinstance(verdict, PluginSigningInfo):
+        return verdict
+    if verdict is not None:
+        message = (
+            f"the host's verifier returned {shown(verdict)} for plugin {name!r}: "
+            "expected PluginSigningInfo or None"
+        )
+        raise PluginSignatureError(message, plugin=name, fix="raise PluginSignatureError to refuse")
+    identity = plugin.signing_identity if plugin.signature_verified else UNSIGNED
+    accepted = PluginSigningInfo(identity, TRUSTED_PUBLISHER, "accepted by the host's verifier")
+    return known or accepted
