@@ -315,8 +315,6 @@ def _secrets(value: Any, *, secret: bool) -> Iterator[str]:
     elif isinstance(value, (list, tuple, set, frozenset)):
         for item in value:
             yield from _secrets(item, secret=secret)
-    elif isinstance(value, type):
-        return
     elif _is_schema(type(value)):
         for option in _options(type(value)):
             inner = getattr(value, option.attribute)

@@ -142,11 +142,6 @@ sealed while plugins are loaded and admitted; register from the host, before or 
         self._thread: int | None = None
         self._frozen = False
 
-    @property
-    def frozen(self) -> bool:
-        """Whether registrations are over."""
-        return self._frozen
-
     def freeze(self, seal: object = None) -> None:
         """Take no registrations any more; doing it twice is no error.
 
@@ -154,7 +149,7 @@ sealed while plugins are loaded and admitted; register from the host, before or 
             RegistryFrozenError: Somebody else holds the seal.
         """
         if not self._frozen:
-            self.check("any more", seal)
+            self.check("or freeze", seal)
             self._frozen = True
 
     def check(self, what: str, seal: object = None) -> None:

@@ -2,6 +2,7 @@
 
 import importlib
 import json
+import os
 import subprocess
 import sys
 from textwrap import dedent
@@ -42,6 +43,12 @@ PLAIN = """
 
     def plugin_manifest():
         return PluginManifest("plain-plugin", "1.0.0")
+"""
+BASE = """
+    from stigmem_node.plugins import PluginManifest
+
+    def plugin_manifest():
+        return PluginManifest("base-plugin", "1.0.0", requires_stigmem=">=0.9")
 """
 FACTS = {
     "entry_point",
@@ -104,7 +111,11 @@ def test_nothing_installed_is_said_with_what_to_do(install):
     assert result.exit_code == 0
     assert "No plugin is installed" in result.stdout
     assert "pip" in result.stdout
-    assert json.loads(run("list", "--json").stdout) == {"schema_version": 1, "plugins": []}
+    assert json.loads(run("list", "--json").stdout) == {
+        "schema_version": 1,
+        "auto_discovery": True,
+        "plugins": [],
+    }
 
 
 def test_list_imports_nothing_while_signing_is_required(install):
@@ -138,9 +149,10 @@ def test_list_shows_a_broken_plugin_beside_a_good_one(install):
     """With signing off each is loaded by itself, and its failure is its own."""
     install("ctl_broken", "def plugin_manifest():\n    raise ValueError('no\\x1b[31m config')")
     install("ctl_good", GOOD)
+    install("ctl_base", BASE)
     result = run("list")
     assert result.exit_code == 0
-    assert "2 installed, 1 loaded, 1 failed" in result.stdout
+    assert "3 installed, 2 accepted, 1 failed" in result.stdout
     assert "good-plugin" in result.stdout
     assert "audit.emit, facts.read" in result.stdout
     assert "audit_emit, recall_rank" in result.stdout
@@ -149,20 +161,27 @@ def test_list_shows_a_broken_plugin_beside_a_good_one(install):
     assert "correct or uninstall ctl_broken-dist" in result.stdout
 
 
-@pytest.mark.usefixtures("signing_off")
-def test_json_is_the_only_thing_on_stdout(install):
+def test_json_is_the_only_thing_on_stdout(install, tmp_path):
     """What plugins print while they load goes to stderr."""
     install("ctl_prints", GOOD)
-    result = run("list", "--json")
-    (plugin,) = json.loads(result.stdout)["plugins"]
+    install("ctl_base", BASE)
+    result = subprocess.run(
+        [sys.executable, "-m", "stigmem_plugins", "list", "--json"],
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(tmp_path), SIGNING: "false"},
+        check=True,
+    )
+    _, plugin = json.loads(result.stdout)["plugins"]
     assert (plugin["status"], plugin["name"], plugin["version"]) == (
-        "loaded",
+        "accepted",
         "good-plugin",
         "2.0.0",
     )
     assert plugin["capabilities"] == ["audit.emit", "facts.read"]
     assert plugin["depends_on"] == ["base-plugin"]
-    assert "a plugin that prints" in result.stderr
+    assert result.stderr == "a plugin that prints\n"
 
 
 def test_no_name_is_cut_off_at_80_columns(install):
@@ -181,15 +200,17 @@ def test_no_name_is_cut_off_at_80_columns(install):
 def test_describe_finds_a_plugin_by_any_of_its_names(install, name):
     """Its own, its entry point's and its distribution's name all lead to it."""
     install("ctl_named", GOOD)
+    install("ctl_base", BASE)
     result = run("describe", name)
     assert result.exit_code == 0, result.output
-    assert "ctl_named = ctl_named:plugin_manifest (loaded)" in result.stdout
+    assert "ctl_named = ctl_named:plugin_manifest (accepted)" in result.stdout
 
 
 @pytest.mark.usefixtures("signing_off")
 def test_describe_shows_health_and_masks_secrets(install):
     """Health comes from the plugin's check, configuration without its secrets."""
     install("ctl_full", GOOD)
+    install("ctl_base", BASE)
     result = run("describe", "good-plugin")
     assert "status: degraded, message: slow in north" in result.stdout
     assert "region: north, token: ***" in result.stdout
@@ -205,14 +226,223 @@ def test_describe_shows_health_and_masks_secrets(install):
     assert "hunter2" not in result.output
 
 
-@pytest.mark.usefixtures("signing_off")
-def test_describe_shows_a_misconfiguration(install, tmp_path):
-    """A plugin that would not start for its settings says so, and still can be described."""
-    (tmp_path / "pyproject.toml").write_text("[tool.stigmem.plugins.good-plugin]\nreg = 1\n")
-    install("ctl_config", GOOD)
-    result = run("describe", "good-plugin")
+NOT_STARTED = {
+    "malformed configuration": (
+        """
+            from attrs import frozen
+            from stigmem_node.plugins import PluginManifest
+
+            @frozen
+            class Config:
+                limit: int = 1
+
+            def plugin_manifest():
+                return PluginManifest("odd-plugin", "1.0.0", config_schema=Config)
+        """,
+        "limit = 'many'",
+        "limit must be an int",
+        "set STIGMEM_PLUGIN_ODD_PLUGIN_<KEY>",
+    ),
+    "unknown key": (
+        """
+            from attrs import frozen
+            from stigmem_node.plugins import PluginManifest
+
+            @frozen
+            class Config:
+                limit: int = 1
+
+            def plugin_manifest():
+                return PluginManifest("odd-plugin", "1.0.0", config_schema=Config)
+        """,
+        "limt = 2",
+        "unknown key 'limt' (did you mean 'limit'?)",
+        "set STIGMEM_PLUGIN_ODD_PLUGIN_<KEY>",
+    ),
+    "missing dependency": (
+        """
+            from stigmem_node.plugins import PluginManifest
+
+            def plugin_manifest():
+                return PluginManifest("odd-plugin", "1.0.0", depends_on={"absent-plugin"})
+        """,
+        "",
+        "odd-plugin missing absent-plugin",
+        "install what is missing",
+    ),
+    "another node version": (
+        """
+            from stigmem_node.plugins import PluginManifest
+
+            def plugin_manifest():
+                return PluginManifest("odd-plugin", "1.0.0", requires_stigmem=">=99")
+        """,
+        "",
+        "requires stigmem >=99, and this node is",
+        "install a version of the plugin made for this node",
+    ),
+}
+
+
+@pytest.fixture(params=NOT_STARTED.values(), ids=NOT_STARTED)
+def not_started(request, install, signing_off, tmp_path):
+    """Installs a plugin that a node's start refuses, and a good one that depends on it."""
+    source, setting, problem, fix = request.param
+    table = f"[tool.stigmem.plugins.odd-plugin]\n{setting}\n"
+    (tmp_path / "pyproject.toml").write_text(table, "utf-8")
+    install("ctl_odd", source)
+    install("ctl_plain", PLAIN.replace('"1.0.0"', '"1.0.0", depends_on={"odd-plugin"}'))
+    return problem, fix
+
+
+def test_what_a_start_would_refuse_is_refused(not_started):
+    """Its problem and what to do are shown; the plugin that depends on it is not blamed."""
+    problem, fix = not_started
+    result = run("list")
+    text = " ".join(result.stdout.split())
+    assert (result.exit_code, result.stderr) == (0, "")
+    assert "ctl_odd = ctl_odd:plugin_manifest (refused)" in text
+    assert "ctl_plain = ctl_plain:plugin_manifest (accepted)" in text
+    assert "2 installed, 1 accepted, 1 refused A node would not start" in text
+    assert problem in text
+    assert f"to do: {fix}" in text
+    odd, plain = json.loads(run("list", "--json").stdout)["plugins"]
+    assert [odd["status"], plain["status"]] == ["refused", "accepted"]
+    assert [plain["problem"], plain["fix"], plain["depends_on"]] == [None, None, ["odd-plugin"]]
+    assert problem in odd["problem"]
+    assert odd["fix"].startswith(fix)
+    assert odd["name"] == "odd-plugin"
+
+
+def test_describe_gives_the_same_verdict(not_started):
+    """A refused plugin is described with its problem, and neither configured nor asked."""
+    problem, fix = not_started
+    result = run("describe", "odd-plugin")
+    text = " ".join(result.stdout.split())
     assert result.exit_code == 0
-    assert "unknown key 'reg' (did you mean 'region'?)" in " ".join(result.stdout.split())
+    assert "(refused)" in text
+    assert problem in text
+    assert fix in text
+    plugin = json.loads(run("describe", "odd-plugin", "--json").stdout)["plugin"]
+    assert [plugin["status"], plugin["config"], plugin["health"]] == ["refused", None, None]
+    assert problem in plugin["problem"]
+    assert plugin["fix"].startswith(fix)
+
+
+@pytest.mark.usefixtures("signing_off")
+def test_plugins_that_a_node_would_start_with(install):
+    """Where nothing is refused, the listing says that a node would start."""
+    install("ctl_base", BASE)
+    text = " ".join(run("list").stdout.split())
+    assert "1 installed, 1 accepted A node would start." in text
+    assert "requires stigmem >=0.9" in text
+
+
+@pytest.mark.usefixtures("signing_off")
+def test_a_malformed_pyproject_refuses_those_that_are_configured(install, tmp_path):
+    """The file is named, and the listing does not end for it."""
+    (tmp_path / "pyproject.toml").write_text("[tool", "utf-8")
+    install("ctl_config", GOOD)
+    install("ctl_base", BASE)
+    base, good = json.loads(run("list", "--json").stdout)["plugins"]
+    assert [base["status"], good["status"]] == ["accepted", "refused"]
+    assert "pyproject.toml" in good["problem"]
+
+
+@pytest.mark.usefixtures("signing_off")
+def test_each_circle_and_each_duplicate_is_refused(install):
+    """A circle is shown at the plugin that a start blames, a shared name at each that has it."""
+    needs = {"alpha": "beta", "beta": "alpha", "yota": "zeta", "zeta": "yota"}
+    for name, needed in needs.items():
+        source = PLAIN.replace('"1.0.0"', f'"1.0.0", depends_on={{"{needed}"}}')
+        install(f"ctl_{name}", source.replace("plain-plugin", name))
+    install("ctl_twin_a", PLAIN)
+    install("ctl_twin_b", PLAIN)
+    plugins = {p["entry_point"]: p for p in json.loads(run("list", "--json").stdout)["plugins"]}
+    refused = {name: p["problem"] for name, p in plugins.items() if p["status"] == "refused"}
+    assert list(refused) == ["ctl_alpha", "ctl_twin_a", "ctl_twin_b", "ctl_yota"]
+    assert "alpha -> beta -> alpha" in refused["ctl_alpha"]
+    assert "yota -> zeta -> yota" in refused["ctl_yota"]
+    assert "duplicate plugin name 'plain-plugin'" in refused["ctl_twin_a"]
+    assert refused["ctl_twin_a"] == refused["ctl_twin_b"]
+
+
+@pytest.mark.usefixtures("signing_off")
+def test_a_plugin_that_the_node_does_without_is_left_out(install, monkeypatch):
+    """It is neither accepted nor a reason not to start."""
+    monkeypatch.setattr("stigmem_plugins.startup.installed_node_version", lambda: "0.9.0a12")
+    install("ctl_acl", PLAIN.replace("plain-plugin", "stigmem-plugin-memory-garden-acl"))
+    text = " ".join(run("list").stdout.split())
+    assert "(left out)" in text
+    assert "1 installed, 1 left out A node would start." in text
+
+
+@pytest.mark.usefixtures("signing_off")
+def test_a_config_validate_handler_has_its_say_and_no_audit_handler_hears(install, tmp_path):
+    """Validators judge as at a start; audit handlers would keep events of what never started."""
+    install(
+        "ctl_judge",
+        f"""
+        from pathlib import Path
+        from stigmem_node.plugins import Allow, Deny, PluginManifest
+
+        def judge(ctx, *, plugin, **_):
+            return Deny("not that one") if plugin.name == "plain-plugin" else Allow()
+
+        def keep(ctx, *, event, **_):
+            Path({str(tmp_path / "heard")!r}).touch()
+
+        def plugin_manifest():
+            hooks = {{"config_validate": judge, "audit_emit": keep}}
+            return PluginManifest("a-judge", "1.0.0", hooks=hooks)
+        """,
+    )
+    install("ctl_plain", PLAIN)
+    judge, plain = json.loads(run("list", "--json").stdout)["plugins"]
+    assert [judge["status"], plain["status"]] == ["accepted", "refused"]
+    assert "not that one" in plain["problem"]
+    assert not (tmp_path / "heard").exists()
+
+
+@pytest.mark.usefixtures("signing_off")
+def test_an_unusable_audit_handler_is_refused(install):
+    """That it is not called makes its signature no less checked."""
+    hooks = 'hooks={"audit_emit": lambda: None}'
+    install("ctl_plain", PLAIN.replace('"1.0.0"', f'"1.0.0", {hooks}'))
+    (plugin,) = json.loads(run("list", "--json").stdout)["plugins"]
+    assert plugin["status"] == "refused"
+    assert "audit_emit" in plugin["problem"]
+
+
+@pytest.mark.usefixtures("signing_off")
+def test_what_registers_while_it_loads_fails_as_at_a_start(install):
+    """Registries take nothing from a plugin that is being imported."""
+    source = "from stigmem_plugins import PluginManifest, get_registry\n"
+    install("ctl_pushes", f"{source}get_registry().register_plugin(PluginManifest('x', '1.0.0'))")
+    (plugin,) = json.loads(run("list", "--json").stdout)["plugins"]
+    assert plugin["status"] == "failed"
+    assert "sealed" in plugin["problem"]
+
+
+@pytest.mark.parametrize("signing", ["true", "false"])
+def test_auto_discovery_that_is_off_is_said(install, monkeypatch, signing):
+    """Then a node starts without what is listed."""
+    monkeypatch.setenv(SIGNING, signing)
+    monkeypatch.setenv("STIGMEM_PLUGIN_AUTO_DISCOVERY_ENABLED", "off")
+    install("ctl_off", PLAIN)
+    line = "STIGMEM_PLUGIN_AUTO_DISCOVERY_ENABLED is off: a node starts without plugins."
+    for command in (["list"], ["describe", "ctl_off"]):
+        result = run(*command)
+        assert line in result.stdout.splitlines()
+        assert "A node would" not in result.stdout
+        assert json.loads(run(*command, "--json").stdout)["auto_discovery"] is False
+
+
+def test_help_cuts_nothing_off():
+    """Each command's line is whole."""
+    result = run("--help")
+    assert "demo      Show two plugins at work in a small node.\n" in result.stdout
+    assert "..." not in result.stdout.partition("Commands:")[2]
 
 
 def test_describe_while_signing_is_required(install):

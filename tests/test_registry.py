@@ -25,7 +25,7 @@ from stigmem_plugins import (
     get_registry,
     register_core_handler,
 )
-from stigmem_plugins.errors import describe
+from stigmem_plugins.errors import bounded, describe
 from stigmem_plugins.testing import TestPluginRegistry, stigmem_plugins
 from tests.support import allow, boom, manifest
 
@@ -183,6 +183,11 @@ def test_an_audit_event_has_an_aware_timestamp_and_read_only_metadata() -> None:
     assert isinstance(event.metadata, FrozenDict)
     with pytest.raises(ValueError, match="timezone-aware"):
         AuditEvent("a.b", "agent:a", None, "t", datetime(2026, 1, 1), Success())  # noqa: DTZ001
+
+
+def test_a_secret_that_is_in_every_other_word_is_not_masked() -> None:
+    """Of fewer than four characters: masking it would make every text unreadable."""
+    assert bounded("the end of abcd", ["e", "end", "abcd"]) == "the end of ***"
 
 
 def test_an_exception_without_a_usable_text_can_still_be_described() -> None:

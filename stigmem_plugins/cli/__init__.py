@@ -14,6 +14,7 @@ from stigmem_plugins.cli import demo as demonstration
 from stigmem_plugins.cli.listing import describe_plugin, find, list_plugins
 from stigmem_plugins.cli.output import Failed, show_listing, show_plugin
 from stigmem_plugins.errors import StigmemPluginError
+from stigmem_plugins.settings import PluginSettings
 
 SCHEMA_VERSION: Final = 1
 """Raised when a key of the JSON output changes its meaning or goes away."""
@@ -41,13 +42,15 @@ def list_command(*, as_json: bool) -> None:
     """List the installed plugins.
 
     While signing is required nothing of them is imported; with
-    STIGMEM_PLUGIN_SIGNING_REQUIRED=false they are loaded, and show what they declare.
+    STIGMEM_PLUGIN_SIGNING_REQUIRED=false they are loaded, show what they declare, and are put
+    through the checks of a node's start.
     """
     plugins = [plugin.facts() for plugin in list_plugins()]
+    auto_discovery = PluginSettings.from_environment().plugin_auto_discovery_enabled
     if as_json:
-        _print_json(plugins=plugins)
+        _print_json(auto_discovery=auto_discovery, plugins=plugins)
     else:
-        show_listing(plugins)
+        show_listing(plugins, auto_discovery=auto_discovery)
 
 
 @main.command("describe")
@@ -59,15 +62,19 @@ def describe_command(name: str, *, as_json: bool) -> None:
     NAME is the plugin's name, its entry point's or its distribution's.
     """
     facts = describe_plugin(find(name, list_plugins()))
+    auto_discovery = PluginSettings.from_environment().plugin_auto_discovery_enabled
     if as_json:
-        _print_json(plugin=facts)
+        _print_json(auto_discovery=auto_discovery, plugin=facts)
     else:
-        show_plugin(facts)
+        show_plugin(facts, auto_discovery=auto_discovery)
 
 
 @main.command("demo")
 def demo_command() -> None:
-    """Install two plugins into a temporary place and show a node that runs them."""
+    """Show two plugins at work in a small node.
+
+    They are installed with pip into a temporary folder, which is removed afterwards.
+    """
     demonstration.run()
 
 

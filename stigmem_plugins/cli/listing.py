@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import redirect_stdout
-from typing import Any, Final
+from typing import Any
 
-from attrs import frozen
+from attrs import evolve, frozen
 from packaging.utils import canonicalize_name
 
-from stigmem_plugins import bridge, health
+from stigmem_plugins import health
 from stigmem_plugins.capabilities import PluginContext
-from stigmem_plugins.cli.output import NotFound
+from stigmem_plugins.cli.output import ACCEPTED, FAILED, LEFT_OUT, REFUSED, NotFound
+from stigmem_plugins.cli.verdicts import loaded_as_at_start, verdicts
 from stigmem_plugins.config import configure, masked
 from stigmem_plugins.discovery import (
     DiscoveredPlugin,
@@ -25,10 +26,6 @@ from stigmem_plugins.registration import Candidate, Registration
 from stigmem_plugins.settings import PluginSettings
 from stigmem_plugins.trust.policy import UNSIGNED, unsigned_refused
 
-LOADED: Final = "loaded"
-REFUSED: Final = "refused"
-FAILED: Final = "failed"
-
 
 @frozen
 class Listed:
@@ -36,9 +33,10 @@ class Listed:
 
     Args:
         installed: What its distribution's metadata says.
-        status: `loaded`; `refused`: a node would, and nothing was imported; `failed` to load.
+        status: What a node's start would make of it: `accepted`, `refused`, `failed` to load, or
+            `left out` because the node does without it.
         plugin: The plugin, where it was loaded.
-        error: Why it was not.
+        error: Why a node refuses it, or why it was not loaded.
     """
 
     installed: InstalledPlugin
@@ -68,26 +66,52 @@ class Listed:
 
 
 def list_plugins() -> list[Listed]:
-    """Look at every installed plugin; each is loaded only if signing is not required.
+    """Look at every installed plugin; they are loaded only if signing is not required.
 
     Raises:
-        StigmemPluginError: A setting is malformed, or the process uses a node's own plugin layer.
+        StigmemPluginError: A setting is malformed, entry points cannot be read, or the process
+            uses a node's own plugin layer.
     """
-    if PluginSettings.from_environment().plugin_signing_required:
+    required = PluginSettings.from_environment().plugin_signing_required
+    installed = installed_plugins()
+    if required:
         return [
-            Listed(plugin, REFUSED, error=unsigned_refused(plugin.name))
-            for plugin in installed_plugins()
+            Listed(plugin, REFUSED, error=unsigned_refused(plugin.name)) for plugin in installed
         ]
-    bridge.install()
-    return [_load(plugin) for plugin in installed_plugins()]
+    with redirect_stdout(sys.stderr):  # what plugins print is no result of ours
+        return _judged(_loaded(installed))
+
+
+def _loaded(installed: Iterable[InstalledPlugin]) -> list[Listed]:
+    listed: list[Listed] = []
+
+    def load() -> None:
+        listed.extend(map(_load, installed))
+
+    loaded_as_at_start(load)
+    return listed
 
 
 def _load(installed: InstalledPlugin) -> Listed:
     try:
-        with redirect_stdout(sys.stderr):  # what plugins print is no result of ours
-            return Listed(installed, LOADED, load_plugin(installed))
+        return Listed(installed, ACCEPTED, load_plugin(installed))
     except StigmemPluginError as error:
         return Listed(installed, FAILED, error=error)
+
+
+def _judged(listed: Sequence[Listed]) -> list[Listed]:
+    found = verdicts([each.plugin for each in listed if each.plugin])
+    return [_with_verdict(each, found) for each in listed]
+
+
+def _with_verdict(listed: Listed, found: Mapping[str, StigmemPluginError | None]) -> Listed:
+    if listed.plugin is None:
+        return listed
+    name = listed.plugin.manifest.name
+    if name not in found:
+        return evolve(listed, status=LEFT_OUT)
+    error = found[name]
+    return evolve(listed, status=REFUSED, error=error) if error else listed
 
 
 def find(name: str, plugins: Sequence[Listed]) -> Listed:
@@ -128,24 +152,25 @@ def _names(listed: Listed) -> tuple[str, str, str]:
 
 
 def describe_plugin(listed: Listed) -> dict[str, Any]:
-    """The facts about a plugin and, where it was loaded, its configuration and health."""
+    """The facts about a plugin and, where a node would run it, its configuration and health.
+
+    Raises:
+        StigmemPluginError: Its configuration cannot be read any more.
+    """
     facts: dict[str, Any] = {**listed.facts(), "config": None, "health": None}
-    if listed.plugin is None:
+    if listed.plugin is None or listed.status != ACCEPTED:
         return facts
     manifest = listed.plugin.manifest
-    try:
-        with redirect_stdout(sys.stderr):
-            configuration = configure(manifest)
-            context = PluginContext(
-                plugin_name=manifest.name,
-                plugin_version=manifest.version,
-                capabilities=manifest.capabilities,
-                config=configuration.value,
-            )
-            candidate = Candidate(manifest, listed.plugin.discovery_source())
-            report = health.poll(Registration(candidate, context, {}, configuration.secrets))
-    except StigmemPluginError as error:
-        return {**facts, "problem": error.message, "fix": error.fix}
+    with redirect_stdout(sys.stderr):
+        configuration = configure(manifest)
+        context = PluginContext(
+            plugin_name=manifest.name,
+            plugin_version=manifest.version,
+            capabilities=manifest.capabilities,
+            config=configuration.value,
+        )
+        candidate = Candidate(manifest, listed.plugin.discovery_source())
+        report = health.poll(Registration(candidate, context, {}, configuration))
     return {
         **facts,
         "config": masked(configuration.value),

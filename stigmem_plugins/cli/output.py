@@ -12,6 +12,14 @@ from rich.table import Table
 from rich.text import Text
 
 from stigmem_plugins.discovery import ENTRY_POINT_GROUP
+from stigmem_plugins.settings import AUTO_DISCOVERY_ENABLED
+
+ACCEPTED: Final = "accepted"
+REFUSED: Final = "refused"
+FAILED: Final = "failed"
+LEFT_OUT: Final = "left out"
+STATUSES: Final = (ACCEPTED, REFUSED, FAILED, LEFT_OUT)
+"""What a node's start makes of a plugin."""
 
 WIDTH: Final = 80
 """Columns where the output is no terminal."""
@@ -95,28 +103,41 @@ def print_rows(console: Console, lines: Iterable[Sequence[str]], indent: int = 2
         console.print(line.rstrip())  # rich fills every cell up with blanks
 
 
-def show_listing(plugins: Sequence[Mapping[str, Any]]) -> None:
-    """Print the facts about plugins, a block for each."""
+def show_listing(plugins: Sequence[Mapping[str, Any]], *, auto_discovery: bool) -> None:
+    """Print the facts about plugins, a block for each, and what they mean for a node's start."""
     console = make_console()
     if not plugins:
         console.print(f"No plugin is installed: no package declares a {ENTRY_POINT_GROUP} entry")
         console.print("point. Install one with pip; `stigmem-plugins demo` shows two at work.")
-        return
     for facts in plugins:
         _show(console, {**facts, "fix": None})
-    counted = f"{len(plugins)} installed" + "".join(
-        f", {count} {status}"
-        for status in ("loaded", "refused", "failed")
-        if (count := sum(facts["status"] == status for facts in plugins))
-    )
-    console.print(Text(counted, style="bold"))
+    if plugins:
+        statuses = [facts["status"] for facts in plugins]
+        counted = [f"{n} {status}" for status in STATUSES if (n := statuses.count(status))]
+        console.print(Text(", ".join([f"{len(plugins)} installed", *counted]), style="bold"))
+        if auto_discovery:
+            console.print(_outlook(statuses))
+    _show_auto_discovery(console, on=auto_discovery)
     for fix in dict.fromkeys(facts["fix"] for facts in plugins if facts["fix"]):
         console.print(Text(f"to do: {printable(fix, console.encoding)}", overflow="fold"))
 
 
-def show_plugin(facts: Mapping[str, Any]) -> None:
+def show_plugin(facts: Mapping[str, Any], *, auto_discovery: bool) -> None:
     """Print all facts about one plugin."""
-    _show(make_console(), facts)
+    console = make_console()
+    _show(console, facts)
+    _show_auto_discovery(console, on=auto_discovery)
+
+
+def _outlook(statuses: Sequence[str]) -> str:
+    if {REFUSED, FAILED}.isdisjoint(statuses):
+        return "A node would start."
+    return "A node would not start: it takes all of its plugins, or none."
+
+
+def _show_auto_discovery(console: Console, *, on: bool) -> None:
+    if not on:
+        console.print(f"{AUTO_DISCOVERY_ENABLED} is off: a node starts without plugins.")
 
 
 def _show(console: Console, facts: Mapping[str, Any]) -> None:
@@ -125,6 +146,8 @@ def _show(console: Console, facts: Mapping[str, Any]) -> None:
     console.print(Text(heading, style="bold", overflow="fold"))
     package = f"{facts['distribution']} {facts['distribution_version']}"
     shown = {**facts, "distribution": package}
+    if facts["requires_stigmem"]:
+        shown["requires_stigmem"] = f"stigmem {facts['requires_stigmem']}"
     lines = [(label, _phrase(shown[key])) for key, label in LABELS.items() if shown.get(key)]
     print_rows(console, lines)
     console.print()

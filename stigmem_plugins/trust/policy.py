@@ -104,8 +104,7 @@ def unsigned_refused(name: str) -> PluginSignatureError:
         "signature",
         plugin=name,
         fix=(
-            "install a build signed by a trusted publisher, or uninstall it (for local "
-            "development only: STIGMEM_PLUGIN_SIGNING_REQUIRED=false)"
+            "uninstall it or, for local development only, set STIGMEM_PLUGIN_SIGNING_REQUIRED=false"
         ),
     )
 

@@ -1,0 +1,106 @@
+"""What a node's start would say of each plugin, found out in a registry of its own."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import wraps
+from typing import Any, Final
+
+import attrs
+
+from stigmem_plugins.discovery import DiscoveredPlugin, duplicates
+from stigmem_plugins.errors import PluginDependencyError, StigmemPluginError
+from stigmem_plugins.ordering import dependency_order
+from stigmem_plugins.registry import HookRegistry
+from stigmem_plugins.settings import PluginSettings
+from stigmem_plugins.startup import register_discovered_plugins
+
+AUDIT_HOOK: Final = "audit_emit"
+SIGNING_OFF: Final = PluginSettings(plugin_signing_required=False)
+
+
+def loaded_as_at_start(load: Callable[[], None]) -> None:
+    """Call `load` the way a start does: registries take nothing while plugins load."""
+
+    def discover() -> Iterable[DiscoveredPlugin]:
+        load()
+        return ()  # loaded, but nothing is to be registered yet
+
+    _start(HookRegistry(), discover)
+
+
+def verdicts(plugins: Sequence[DiscoveredPlugin]) -> dict[str, StigmemPluginError | None]:
+    """Put plugins through a node's start, each on its own merits.
+
+    What depends on a refused plugin is judged as if that were there, so that every error is
+    about the plugin that has to be corrected. No plugin's audit handler hears of it.
+
+    Args:
+        plugins: All that are installed and could be loaded.
+
+    Returns:
+        By name of the plugin the error that it would be refused with, or None for one that is
+        accepted. Those that the node leaves out are missing.
+    """
+    refused: dict[str, StigmemPluginError] = dict(duplicates(plugins))
+    unique = {p.manifest.name: p for p in plugins if p.manifest.name not in refused}
+    registry = HookRegistry()
+    with _warnings_off():
+        for name in _dependencies_first(unique, refused):
+            candidate = _candidate(unique[name], refused)
+            try:
+                _start(registry, lambda: [candidate])  # noqa: B023  # called at once
+            except StigmemPluginError as error:
+                refused[name] = error
+    return {**dict.fromkeys(registry.plugin_registration_order()), **refused}
+
+
+def _start(registry: HookRegistry, discover: Callable[[], Iterable[DiscoveredPlugin]]) -> None:
+    register_discovered_plugins(
+        registry=registry, freeze=False, settings=SIGNING_OFF, discover=discover
+    )
+
+
+@contextmanager
+def _warnings_off() -> Iterator[None]:
+    """A start warns of every unsigned plugin that it runs; a listing runs none."""
+    log = logging.getLogger("stigmem.plugins.registry")
+    level = log.level
+    log.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        log.setLevel(level)
+
+
+def _dependencies_first(
+    plugins: Mapping[str, DiscoveredPlugin], refused: dict[str, StigmemPluginError]
+) -> tuple[str, ...]:
+    """The order of registration; of each circle the plugin that a start blames is refused."""
+    graph = {name: plugin.manifest.depends_on for name, plugin in plugins.items()}
+    while True:
+        try:
+            return dependency_order(graph)
+        except PluginDependencyError as circle:
+            blamed = circle.plugin or ""
+            refused[blamed] = circle
+            del graph[blamed]
+
+
+def _candidate(plugin: DiscoveredPlugin, refused: Iterable[str]) -> DiscoveredPlugin:
+    manifest = plugin.manifest
+    hooks = {h: _deaf(f) if h == AUDIT_HOOK else f for h, f in manifest.hooks.items()}
+    depends_on = manifest.depends_on.difference(refused)
+    return attrs.evolve(plugin, manifest=attrs.evolve(manifest, hooks=hooks, depends_on=depends_on))
+
+
+def _deaf(handler: Callable[..., Any]) -> Callable[..., Any]:
+    """A handler of the same signature that does nothing."""
+
+    @wraps(handler)
+    def deaf(*_args: Any, **_payload: Any) -> None:
+        pass
+
+    return deaf
