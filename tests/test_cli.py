@@ -48,7 +48,7 @@ BASE = """
     from stigmem_node.plugins import PluginManifest
 
     def plugin_manifest():
-        return PluginManifest("base-plugin", "1.0.0", requires_stigmem=">=0.9")
+        return PluginManifest("base-plugin", "1.0.0", requires_stigmem=">=0.9.0a1")
 """
 FACTS = {
     "entry_point",
@@ -226,35 +226,26 @@ def test_describe_shows_health_and_masks_secrets(install):
     assert "hunter2" not in result.output
 
 
+LIMITED = """
+    from attrs import frozen
+    from stigmem_node.plugins import PluginManifest
+
+    @frozen
+    class Config:
+        limit: int = 1
+
+    def plugin_manifest():
+        return PluginManifest("odd-plugin", "1.0.0", config_schema=Config)
+"""
 NOT_STARTED = {
     "malformed configuration": (
-        """
-            from attrs import frozen
-            from stigmem_node.plugins import PluginManifest
-
-            @frozen
-            class Config:
-                limit: int = 1
-
-            def plugin_manifest():
-                return PluginManifest("odd-plugin", "1.0.0", config_schema=Config)
-        """,
+        LIMITED,
         "limit = 'many'",
-        "limit must be an int",
+        "limit must be of type int",
         "set STIGMEM_PLUGIN_ODD_PLUGIN_<KEY>",
     ),
     "unknown key": (
-        """
-            from attrs import frozen
-            from stigmem_node.plugins import PluginManifest
-
-            @frozen
-            class Config:
-                limit: int = 1
-
-            def plugin_manifest():
-                return PluginManifest("odd-plugin", "1.0.0", config_schema=Config)
-        """,
+        LIMITED,
         "limt = 2",
         "unknown key 'limt' (did you mean 'limit'?)",
         "set STIGMEM_PLUGIN_ODD_PLUGIN_<KEY>",
@@ -284,7 +275,7 @@ NOT_STARTED = {
 }
 
 
-@pytest.fixture(params=NOT_STARTED.values(), ids=NOT_STARTED)
+@pytest.fixture(params=NOT_STARTED.values(), ids=list(NOT_STARTED))
 def not_started(request, install, signing_off, tmp_path):
     """Installs a plugin that a node's start refuses, and a good one that depends on it."""
     source, setting, problem, fix = request.param
@@ -335,7 +326,7 @@ def test_plugins_that_a_node_would_start_with(install):
     install("ctl_base", BASE)
     text = " ".join(run("list").stdout.split())
     assert "1 installed, 1 accepted A node would start." in text
-    assert "requires stigmem >=0.9" in text
+    assert "requires stigmem >=0.9.0a1" in text
 
 
 @pytest.mark.usefixtures("signing_off")
@@ -418,7 +409,9 @@ def test_an_unusable_audit_handler_is_refused(install):
 def test_what_registers_while_it_loads_fails_as_at_a_start(install):
     """Registries take nothing from a plugin that is being imported."""
     source = "from stigmem_plugins import PluginManifest, get_registry\n"
-    install("ctl_pushes", f"{source}get_registry().register_plugin(PluginManifest('x', '1.0.0'))")
+    install(
+        "ctl_pushes", f"{source}get_registry().register_plugin(PluginManifest('pushy', '1.0.0'))"
+    )
     (plugin,) = json.loads(run("list", "--json").stdout)["plugins"]
     assert plugin["status"] == "failed"
     assert "sealed" in plugin["problem"]

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import threading
-import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from enum import Enum
 from functools import partial, wraps
 from pathlib import Path
@@ -87,33 +88,27 @@ def test_what_is_registered_while_hooks_fire_is_dispatched() -> None:
         assert registry.fire_voting("pre_assert_authorize") == Deny("no")
 
 
-def test_a_thread_of_a_plugin_cannot_register_at_the_end_of_startup() -> None:
-    """The registry is frozen before the seal is lifted."""
-    registry, stop = HookRegistry(), threading.Event()
-    outcomes: list[str] = []
+def test_nobody_can_register_in_the_moment_between_seal_and_freeze(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """There is none: a plugin's thread that retries finds the registry sealed, then frozen."""
+    registry, outcomes = HookRegistry(), []
+    sealed = registry._gate.sealed
 
-    def climb() -> None:
-        while not stop.is_set():
-            try:
-                registry.register_core_handler("audit_emit", allow, name="core.000")
-                outcomes.append("core")
-            except RegistryFrozenError as error:
-                if "frozen" in error.message:
-                    return
+    @contextmanager
+    def watched(what: str = "plugins") -> Iterator[object]:
+        with sealed(what) as seal:
+            yield seal
+        try:
+            registry.register_core_handler("audit_emit", allow, name="core.000")
+        except RegistryFrozenError as error:
+            outcomes.append(error.message)
 
-    def start_thread(_ctx: Any, **_: Any) -> Allow:
-        thread.start()
-        time.sleep(0.01)
-        return Allow()
-
-    thread = threading.Thread(target=climb)
-    plugin = discovered(hooks={"config_validate": start_thread})
+    monkeypatch.setattr(registry._gate, "sealed", watched)
     register_discovered_plugins(
-        registry=registry, discover=lambda: [plugin], signing_required=False
+        registry=registry, discover=lambda: [discovered()], signing_required=False
     )
-    thread.join(5)
-    stop.set()
-    assert outcomes == []
+    assert outcomes == ["cannot register core handler 'core.000': registry is frozen"]
 
 
 def test_a_plugin_cannot_freeze_the_registry_while_it_is_admitted() -> None:
@@ -502,16 +497,23 @@ class Strict:
     tokens: tuple[str, ...] = attrs.field(default=(), repr=False)
     stripped: str = attrs.field(default="", repr=False, converter=lambda text: text.strip())
     quoted: str = attrs.field(default="", repr=False)
+    split: Any = attrs.field(default="", repr=False, converter=lambda text: text.split(","))
 
     def __attrs_post_init__(self) -> None:
-        raise ValueError(f"bad {self.tokens} {self.stripped} {self.quoted!r}")
+        raise ValueError(f"bad {self.tokens} {self.stripped} {self.quoted!r} {self.split}")
 
 
 def test_a_validators_message_repeats_no_part_of_a_secret() -> None:
     """Neither the pieces of a list, nor the stripped text, nor its repr."""
     with pytest.raises(ManifestError, match="bad") as raised:
-        configured(Strict, TOKENS="hunter2, swordfish", STRIPPED=" mellon ", QUOTED="pa\\ss\nword")
-    for secret in ("hunter2", "swordfish", "mellon", "ss\\nword"):
+        configured(
+            Strict,
+            TOKENS="hunter2, swordfish",
+            STRIPPED=" mellon ",
+            QUOTED="pa\\ss\nword",
+            SPLIT="sesame,abracadabra",
+        )
+    for secret in ("hunter2", "swordfish", "mellon", "ss\\nword", "sesame", "abracadabra"):
         assert secret not in str(raised.value)
 
 

@@ -5,16 +5,17 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from functools import wraps
 from typing import Any, Final
 
 import attrs
 
+from stigmem_hookspecs import HOOK_SPECS
 from stigmem_plugins.discovery import DiscoveredPlugin, duplicates
-from stigmem_plugins.errors import PluginDependencyError, StigmemPluginError
+from stigmem_plugins.errors import ManifestError, PluginDependencyError, StigmemPluginError
 from stigmem_plugins.ordering import dependency_order
 from stigmem_plugins.registry import HookRegistry
 from stigmem_plugins.settings import PluginSettings
+from stigmem_plugins.shim import read_keywords
 from stigmem_plugins.startup import register_discovered_plugins
 
 AUDIT_HOOK: Final = "audit_emit"
@@ -97,10 +98,9 @@ def _candidate(plugin: DiscoveredPlugin, refused: Iterable[str]) -> DiscoveredPl
 
 
 def _deaf(handler: Callable[..., Any]) -> Callable[..., Any]:
-    """A handler of the same signature that does nothing."""
-
-    @wraps(handler)
-    def deaf(*_args: Any, **_payload: Any) -> None:
-        pass
-
-    return deaf
+    """A handler that does nothing, in the place of a usable one."""
+    try:
+        read_keywords(handler, HOOK_SPECS[AUDIT_HOOK])
+    except ManifestError:
+        return handler  # a start refuses it, so it is never called
+    return lambda _ctx, **_: None
