@@ -1,23 +1,35 @@
-"""The checks that every plugin passes before it is registered, and what a refusal leaves: nothing.
+"""What puts plugins through the checks, in batches, and what a refusal leaves: nothing.
 
-Plugins are admitted in batches: all of them are checked, first for what can be seen from
-outside, then by the `config_validate` handlers; only then is any of them registered.
+All plugins of a batch are checked, first for what can be seen from outside, then by the
+`config_validate` handlers; only then is any of them registered.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, Final, Protocol
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from copy import copy
+from typing import Any, Protocol
 
-from attrs import frozen
-from packaging.specifiers import SpecifierSet
-from packaging.version import Version
+from attrs import evolve
 
 from stigmem_hookspecs import HOOK_SPECS
 from stigmem_hookspecs.markers import HookSpec
 from stigmem_hookspecs.values import FrozenDict
 from stigmem_plugins.audit import PLUGIN_REGISTERED, REGISTRATION_FAILED, AuditTrail
-from stigmem_plugins.capabilities import CoreApis, lend
+from stigmem_plugins.capabilities import lend
+from stigmem_plugins.checks import (
+    CHECKS,
+    CONFIG_EXCEPTION,
+    CONFIG_RESULT,
+    CONFIG_VALIDATE,
+    DEPENDENCY,
+    Refusal,
+    Stage,
+    Terms,
+    check_variables,
+    duplicate,
+)
 from stigmem_plugins.combiners import vote
 from stigmem_plugins.config import configure
 from stigmem_plugins.dispatch import Dispatcher
@@ -29,41 +41,10 @@ from stigmem_plugins.errors import (
     bounded,
     describe,
 )
-from stigmem_plugins.ordering import dependency_order, require_dependencies
+from stigmem_plugins.manifest import PluginManifest
+from stigmem_plugins.ordering import dependency_order
 from stigmem_plugins.registration import Candidate, Registration
 from stigmem_plugins.shim import Called, Handler, handler_label, read_keywords
-
-DUPLICATE: Final = "duplicate"
-MANIFEST_INVALID: Final = "manifest_invalid"
-CONFIG_VALIDATE: Final = "config_validate"
-CONFIG_EXCEPTION: Final = "config_exception"
-CONFIG_RESULT: Final = "config_result"
-DEPENDENCY: Final = "dependency"
-SIGNATURE: Final = "signature"
-REASONS: Final = (
-    DUPLICATE,
-    MANIFEST_INVALID,
-    CONFIG_VALIDATE,
-    CONFIG_EXCEPTION,
-    CONFIG_RESULT,
-    DEPENDENCY,
-    SIGNATURE,
-)
-"""Why a registration failed, as audit events say it."""
-
-
-class Refusal(Exception):  # noqa: N818  # a decision on its way to the one place that audits it
-    """A check refuses a plugin.
-
-    Args:
-        reason: One of `REASONS`.
-        error: What the host is told.
-    """
-
-    def __init__(self, reason: str, error: StigmemPluginError) -> None:
-        super().__init__(reason)
-        self.reason = reason
-        self.error = error
 
 
 class Rejected(Protocol):
@@ -75,95 +56,6 @@ class Rejected(Protocol):
 
     def audit_metadata(self) -> dict[str, Any]:
         """What is known of it."""
-
-
-@frozen
-class Terms:
-    """What a node admits plugins to.
-
-    Args:
-        core_apis: The handles that it offers.
-        stigmem_version: The version that `requires_stigmem` is held against.
-    """
-
-    core_apis: CoreApis
-    stigmem_version: str
-
-
-@frozen
-class Stage:
-    """Where candidates are checked: beside what is registered, and beside each other."""
-
-    dispatcher: Dispatcher
-    terms: Terms
-    names: frozenset[str]
-
-
-def check_unique(candidate: Candidate, stage: Stage) -> None:
-    """No plugin of that name is registered, with us or with pluggy."""
-    name, manager = candidate.manifest.name, stage.dispatcher.manager
-    if manager.has_plugin(name) or manager.is_blocked(name):
-        message = f"plugin {name!r} is already registered, or its name is blocked"
-        fix = "register each plugin once; a changed one needs a new registry"
-        raise Refusal(DUPLICATE, ManifestError(message, plugin=name, fix=fix))
-
-
-def check_compatible(candidate: Candidate, stage: Stage) -> None:
-    """The node's version is one that the plugin can run on; alphas and betas count."""
-    manifest, host = candidate.manifest, Version(stage.terms.stigmem_version)
-    if not SpecifierSet(manifest.requires_stigmem).contains(host, prereleases=True):
-        message = (
-            f"plugin {manifest.name!r} requires stigmem {manifest.requires_stigmem}, "
-            f"and this node is {host}"
-        )
-        fix = "install a version of the plugin made for this node"
-        raise Refusal(MANIFEST_INVALID, ManifestError(message, plugin=manifest.name, fix=fix))
-
-
-def check_handlers(candidate: Candidate, _stage: Stage) -> None:
-    """Every handler can be called as its hook calls it; all that cannot are named at once."""
-    faults: list[str] = []
-    for hook, function in candidate.manifest.hooks.items():
-        try:
-            read_keywords(function, HOOK_SPECS[hook])
-        except ManifestError as fault:
-            faults.append(str(fault))
-    if faults:
-        name = candidate.manifest.name
-        message = f"plugin {name!r}: {'; '.join(faults)}"
-        raise Refusal(MANIFEST_INVALID, ManifestError(message, plugin=name))
-
-
-def check_dependencies(candidate: Candidate, stage: Stage) -> None:
-    """Everything in `depends_on` is registered, or is admitted in the same batch."""
-    manifest = candidate.manifest
-    available = stage.dispatcher.registrations.keys() | stage.names
-    try:
-        require_dependencies({manifest.name: manifest.depends_on}, available)
-    except PluginDependencyError as error:
-        raise Refusal(DEPENDENCY, error) from None
-
-
-CHECKS: Final[tuple[Callable[[Candidate, Stage], None], ...]] = (
-    check_unique,
-    check_compatible,
-    check_handlers,
-    check_dependencies,
-)
-"""What can be seen of a plugin without running it or reading settings, in this order."""
-
-
-def check_variables(registration: Registration, others: Iterable[Registration]) -> None:
-    """No variable that configured the plugin configured another: one of them is not meant."""
-    for other in others:
-        if shared := registration.configuration.variables & other.configuration.variables:
-            name, variables = registration.manifest.name, ", ".join(sorted(shared))
-            message = (
-                f"plugin {name!r} is misconfigured: {variables} would configure plugin "
-                f"{other.manifest.name!r} too"
-            )
-            fix = "unset it, and use the table [tool.stigmem.plugins] of each"
-            raise Refusal(CONFIG_VALIDATE, ManifestError(message, plugin=name, fix=fix))
 
 
 def enrol(candidate: Candidate, stage: Stage) -> Registration:
@@ -197,7 +89,9 @@ def enrol(candidate: Candidate, stage: Stage) -> Registration:
         )
         for hook, function in manifest.hooks.items()
     }
-    return Registration(candidate, context, FrozenDict(handlers), configuration, take_back)
+    # A copy of its own: whoever still has the manifest cannot change what the registry says.
+    kept = evolve(candidate, manifest=copy(manifest))
+    return Registration(kept, context, FrozenDict(handlers), configuration, take_back)
 
 
 class _Examination:
@@ -232,14 +126,16 @@ class _Examination:
         self.refusal = Refusal(reason, ManifestError(message, plugin=name, fix=fix))
 
 
-def examine(registration: Registration, validators: Sequence[Called]) -> None:
-    """Ask the `config_validate` handlers about a plugin.
+def examine(
+    registration: Registration, manifest: PluginManifest, validators: Sequence[Called]
+) -> None:
+    """Ask the `config_validate` handlers about a plugin, of which they get the manifest.
 
     Raises:
         Refusal: One of them denies it, raises, or returns something else than a vote.
     """
     examination = _Examination(registration)
-    payload = {"plugin": registration.manifest}
+    payload = {"plugin": manifest}
     try:
         vote(validators, HOOK_SPECS["config_validate"], examination, payload)
     except PluginExecutionError as failure:
@@ -259,9 +155,8 @@ def admit(
         StigmemPluginError: Of the first refusal's kind; the message names every plugin refused.
     """
     by_name = {candidate.name: candidate for candidate in candidates}
-    if len(by_name) < len(candidates):
-        message = "several plugins of one name are to be registered"
-        raise ManifestError(message, fix="register each plugin once")
+    if twins := [name for name, n in Counter(c.name for c in candidates).items() if n > 1]:
+        raise refuse([(by_name[name], duplicate(name)) for name in twins], dispatcher.trail)
     stage = Stage(dispatcher, terms, frozenset(by_name))
     staged: list[Registration] = []
     refused: list[tuple[Candidate, Refusal]] = []
@@ -277,7 +172,7 @@ def admit(
         own = registration.handlers.get("config_validate")
         asked = [*validators, own] if own else validators
         try:
-            examine(registration, asked)
+            examine(registration, by_name[registration.manifest.name].manifest, asked)
         except Refusal as refusal:
             refused.append((registration.candidate, refusal))
         else:

@@ -16,7 +16,7 @@ from typing import Any, Protocol
 from stigmem_hookspecs import ALLOW_SINGLETON, Allow, Deny, HookSemantic, VotingDecision
 from stigmem_hookspecs.markers import HookSpec, Payload
 from stigmem_plugins.errors import FAILURES, PluginExecutionError, RejectError, shown
-from stigmem_plugins.shim import Called
+from stigmem_plugins.shim import Called, discard
 
 log = logging.getLogger("stigmem.plugins.registry")
 
@@ -48,7 +48,7 @@ def call(handler: Called, spec: HookSpec, report: Reporter, payload: Payload, *v
     except FAILURES as error:
         raise report.failed(handler, spec, error) from error
     if isinstance(result, CoroutineType):
-        result.close()
+        discard(result)
         raise report.failed(handler, spec, "is asynchronous, and this fire is not: use def")
     return result
 

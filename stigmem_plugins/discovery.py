@@ -12,6 +12,7 @@ from packaging.utils import canonicalize_name
 from stigmem_plugins.errors import FAILURES, PluginDiscoveryError, describe
 from stigmem_plugins.manifest import PluginManifest
 from stigmem_plugins.ordering import dependency_order, require_dependencies
+from stigmem_plugins.shim import discard
 from stigmem_plugins.trust.policy import UNDECIDED, UNSIGNED
 
 if TYPE_CHECKING:
@@ -158,7 +159,7 @@ def load_plugin(installed: InstalledPlugin) -> DiscoveredPlugin:
         message = f"plugin {name} ({value}): expected a callable, got {type(factory).__name__}"
         raise PluginDiscoveryError(message, plugin=name, fix=fix)
     if not isinstance(manifest, PluginManifest):
-        found = f"{type(manifest).__module__}.{type(manifest).__qualname__}"
+        found = f"{type(discard(manifest)).__module__}.{type(manifest).__qualname__}"
         message = f"plugin {name} ({value}): expected PluginManifest, got {found}"
         raise PluginDiscoveryError(message, plugin=name, fix=fix)
     return DiscoveredPlugin(manifest, name, value, installed.distribution)

@@ -11,6 +11,7 @@ from attrs import frozen
 from stigmem_hookspecs import PluginHealth, PluginHealthStatus
 from stigmem_plugins.errors import FAILURES, bounded, describe
 from stigmem_plugins.registration import Registration
+from stigmem_plugins.shim import discard
 
 
 @frozen
@@ -59,5 +60,6 @@ def _ask(check: Callable[..., Any], registration: Registration) -> tuple[PluginH
     else:
         if isinstance(health, PluginHealth) and isinstance(health.message, str):
             return health, None
-        error = f"expected PluginHealth with a message of type str, got {type(health).__name__}"
+        got = type(discard(health)).__name__
+        error = f"expected PluginHealth with a message of type str, got {got}"
     return PluginHealth(PluginHealthStatus.UNHEALTHY, "health check failed"), error

@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from stigmem_plugins.errors import StigmemPluginError
 from stigmem_plugins.registry import HookRegistry
 
 _lock = threading.Lock()
@@ -26,6 +27,7 @@ def set_registry(registry: HookRegistry) -> HookRegistry:
 
     Raises:
         RegistryFrozenError: Plugins are being loaded into the present one.
+        StigmemPluginError: It is no registry.
 
     Example:
         >>> mine = HookRegistry()
@@ -36,6 +38,10 @@ def set_registry(registry: HookRegistry) -> HookRegistry:
         True
     """
     global _registry  # noqa: PLW0603  # the same
+    given: object = registry
+    if not isinstance(given, HookRegistry):
+        message = f"expected HookRegistry, got {type(given).__name__}"
+        raise StigmemPluginError(message, fix="pass the registry, or what set_registry returned")
     previous = get_registry()
     with previous._gate.sealed("another process registry"), _lock:
         _registry = registry

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Final
 
@@ -20,6 +20,10 @@ from stigmem_plugins.trust.policy import UNDECIDED, UNSIGNED, PluginSigningInfo
 MANUAL_SOURCE: Final = FrozenDict(type="manual")
 
 
+def _sorted(names: Iterable[str]) -> tuple[str, ...]:
+    return tuple(sorted(names))
+
+
 @frozen
 class HandlerEntry:
     """A handler, for listings."""
@@ -34,10 +38,10 @@ class PluginInfo:
 
     name: str
     version: str
-    capabilities: tuple[str, ...]
-    hooks: tuple[str, ...]
-    depends_on: tuple[str, ...]
-    discovery_source: Mapping[str, Any]
+    capabilities: tuple[str, ...] = field(converter=_sorted)
+    hooks: tuple[str, ...] = field(converter=_sorted)
+    depends_on: tuple[str, ...] = field(converter=_sorted)
+    discovery_source: Mapping[str, Any] = field(converter=FrozenDict)
     signed_by: str
 
 
@@ -77,8 +81,8 @@ class Candidate:
         manifest = self.manifest
         return {
             "version": manifest.version,
-            "capabilities": tuple(sorted(manifest.capabilities)),
-            "hooks": tuple(sorted(manifest.hooks)),
+            "capabilities": _sorted(manifest.capabilities),
+            "hooks": _sorted(manifest.hooks),
             "async_safe": manifest.async_safe,
             "requires_stigmem": manifest.requires_stigmem,
             "signed_by": self.signed_by,
@@ -113,9 +117,9 @@ class Registration:
         return PluginInfo(
             name=self.manifest.name,
             version=self.manifest.version,
-            capabilities=tuple(sorted(self.manifest.capabilities)),
-            hooks=tuple(sorted(self.manifest.hooks)),
-            depends_on=tuple(sorted(self.manifest.depends_on)),
+            capabilities=self.manifest.capabilities,
+            hooks=self.manifest.hooks,
+            depends_on=self.manifest.depends_on,
             discovery_source=self.candidate.discovery_source,
             signed_by=self.candidate.signed_by,
         )

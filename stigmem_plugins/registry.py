@@ -10,8 +10,9 @@ from pluggy import PluginManager
 
 from stigmem_hookspecs import HookSemantic, VotingDecision
 from stigmem_plugins import combiners, health
-from stigmem_plugins.admission import Refusal, Rejected, Terms, admit, refuse
+from stigmem_plugins.admission import Rejected, admit, refuse
 from stigmem_plugins.capabilities import CoreApis, PluginContext
+from stigmem_plugins.checks import Refusal, Terms
 from stigmem_plugins.dispatch import CoreHandler, Dispatcher
 from stigmem_plugins.errors import ManifestError, StigmemPluginError, shown
 from stigmem_plugins.health import PluginHealthReport

@@ -11,7 +11,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Iterable
 from functools import partial
-from types import MethodType
+from types import CoroutineType, MethodType
 from typing import Any, Final, Protocol
 
 from attrs import field, frozen
@@ -55,7 +55,7 @@ class Keywords:
     Args:
         named: The keywords that it names.
         taken: Parameters that the positional arguments fill: a keyword of the same name is
-            surplus, and dropped like any other.
+            surplus, and dropped like any other. Positional-only ones take no name.
         everything: Whether it takes all the others with `**kw`.
     """
 
@@ -145,7 +145,8 @@ def read_keywords(function: Callable[..., Any], spec: HookSpec) -> Keywords:
     taken = _bound(function)
     named: set[str] = set()
     for layer in layers:
-        taken.update([p.name for p in layer if p.kind in _POSITIONAL][: spec.positional])
+        filled = [p for p in layer if p.kind in _POSITIONAL][: spec.positional]
+        taken.update(p.name for p in filled if p.kind in _NAMED)
         named.update(p.name for p in layer if p.kind in _NAMED)
     return Keywords(frozenset(named - taken), frozenset(taken), _takes_everything(layers[-1]))
 
@@ -172,15 +173,31 @@ def _layers(function: Callable[..., Any]) -> list[list[inspect.Parameter]]:
 
 
 def _bound(function: Callable[..., Any]) -> set[str]:
-    """The names of parameters that are filled before the handler is called."""
+    """The names that keywords cannot have, since parameters of theirs are filled already."""
     if isinstance(function, partial):
-        filled = [p.name for p in _parameters(function.func) if p.kind in _POSITIONAL]
-        return _bound(function.func).union(filled[: len(function.args)])
+        inner = [p for p in _parameters(function.func) if p.kind in _POSITIONAL]
+        filled = inner[: len(function.args)]
+        return _bound(function.func).union(p.name for p in filled if p.kind in _NAMED)
     if inspect.ismethod(function):
-        return {p.name for p in _parameters(function.__func__)[:1]}
-    if not inspect.isroutine(function) and inspect.isfunction(call := type(function).__call__):
-        return {p.name for p in _parameters(call)[:1]}
-    return set()
+        filled = _parameters(function.__func__)[:1]
+    elif not inspect.isroutine(function) and inspect.isfunction(call := type(function).__call__):
+        filled = _parameters(call)[:1]
+    else:
+        filled = []
+    return {p.name for p in filled if p.kind in _NAMED}
+
+
+def discard(result: Any) -> Any:
+    """A result that is refused, closed if it is a coroutine: nobody will await it.
+
+    Example:
+        >>> async def answer(): ...
+        >>> discard(answer()).cr_frame is None
+        True
+    """
+    if isinstance(result, CoroutineType):
+        result.close()
+    return result
 
 
 def hookimpl_function(handler: Handler, spec: HookSpec) -> Callable[..., Any]:

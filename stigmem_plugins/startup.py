@@ -7,12 +7,13 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import partial
-from typing import TypeVar, cast
+from typing import Any, TypeVar, cast
 
 from packaging.utils import canonicalize_name
 
 from stigmem_plugins import bridge
-from stigmem_plugins.admission import DUPLICATE, MANIFEST_INVALID, SIGNATURE, Refusal, Rejected
+from stigmem_plugins.admission import Rejected
+from stigmem_plugins.checks import DUPLICATE, MANIFEST_INVALID, SIGNATURE, Refusal
 from stigmem_plugins.discovery import (
     ENTRY_POINT_GROUP,
     DiscoveredPlugin,
@@ -82,7 +83,8 @@ def register_discovered_plugins(
             `require_verified_signature`; without, a further one after verification.
         settings: The host's own settings object; default: the environment.
         discover: Returns plugins that the host has found and loaded itself.
-        ignore: Names of plugins to leave out.
+        ignore: Names of plugins to leave out. A plugin that is named like its distribution is
+            not even loaded; any other must be, to know its name.
 
     Returns:
         The plugins that were registered, in the order of registration; () where discovery is
@@ -138,8 +140,11 @@ def _not_started(registry: HookRegistry, found: Iterable[_Found]) -> tuple[_Foun
     return tuple(plugin for plugin in found if plugin.discovery_source() not in known)
 
 
-def _plugins(found: Iterable[DiscoveredPlugin]) -> tuple[DiscoveredPlugin, ...]:
+def _plugins(found: Any) -> tuple[DiscoveredPlugin, ...]:
     """What a host's own discovery returned, if it is what it should be."""
+    if not isinstance(found, Iterable):
+        message = f"expected DiscoveredPlugins from discover(), got {type(found).__name__}"
+        raise PluginDiscoveryError(message, fix="return a list, empty if there are none")
     plugins: tuple[object, ...] = tuple(found)
     for plugin in plugins:
         if not isinstance(plugin, DiscoveredPlugin):

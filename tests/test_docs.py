@@ -10,8 +10,8 @@ import pytest
 
 import stigmem_plugins
 from stigmem_hookspecs import HOOK_SPECS, LIFECYCLE_MODULES
-from stigmem_plugins.admission import REASONS
 from stigmem_plugins.audit import EVENT_TYPES
+from stigmem_plugins.checks import REASONS
 from stigmem_plugins.settings import SETTING_NAMES
 
 ROOT = Path(__file__).parent.parent

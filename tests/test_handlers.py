@@ -141,6 +141,15 @@ def test_a_payload_keyword_named_like_a_filled_parameter_is_surplus() -> None:
     ]
 
 
+def test_positional_only_parameters_take_no_name_from_a_payload() -> None:
+    """Python itself would deliver such keywords, and so do we."""
+    registry = TestPluginRegistry.with_hooks(
+        recall_filter=lambda ctx, value, /, **kw: [value, kw],
+    )
+    fired = registry.fire_filter_chain("recall_filter", 1, value=2, ctx=3)
+    assert fired == [1, {"value": 2, "ctx": 3}]
+
+
 def test_a_wrapper_passes_on_no_keyword_that_the_wrapped_handler_has_filled() -> None:
     """The rule above, seen through functools.wraps."""
     registry = TestPluginRegistry.with_hooks(pre_assert_authorize=passing_on(plain))

@@ -24,6 +24,7 @@ from stigmem_plugins import (
     Failure,
     HookRegistry,
     ManifestError,
+    Migration,
     PluginDiscoveryError,
     PluginExecutionError,
     PluginHealth,
@@ -35,6 +36,7 @@ from stigmem_plugins import (
     discover_plugin_manifests,
     hookimpl,
     register_discovered_plugins,
+    set_registry,
 )
 from stigmem_plugins.config import configure
 from stigmem_plugins.testing import TestPluginRegistry
@@ -188,6 +190,51 @@ def test_values_stay_as_they_are_even_if_their_constructor_is_called_again() -> 
     HookRegistry().register_plugin(made)
     assert seen[0]["plugin_name"] == made.name == "example-plugin"
     assert list(made.hooks) == ["audit_emit"]
+
+
+def test_a_manifest_that_is_forced_to_change_changes_nothing_that_is_registered() -> None:
+    """The registry has a copy of its own; listings, health and dispatch go by that."""
+    made = manifest(
+        hooks={"capability_check": deny}, health_check=lambda ctx: PluginHealth("healthy")
+    )
+    registry = HookRegistry()
+    registry.register_plugin(made)
+    for name, value in [
+        ("name", "forged"),
+        ("version", "9"),
+        ("hooks", {}),
+        ("health_check", None),
+    ]:
+        object.__setattr__(made, name, value)
+    (info,) = registry.plugin_infos()
+    assert (info.name, info.version, info.hooks) == (
+        "example-plugin",
+        "1.0.0",
+        ("capability_check",),
+    )
+    assert registry.poll_plugin_health()[0].status == "healthy"
+    assert registry.fire_voting("capability_check") == Deny("no")
+
+
+def test_coroutines_that_nobody_will_await_are_closed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of a health check and of a manifest factory."""
+
+    async def check(_ctx: Any) -> PluginHealth:
+        raise AssertionError
+
+    registry = HookRegistry()
+    registry.register_plugin(manifest(health_check=check))
+    assert registry.poll_plugin_health()[0].status == "unhealthy"
+    source = "async def make(): ..."
+    install_module(tmp_path / "site", "async_one", source, plugins={"async": "async_one:make"})
+    monkeypatch.syspath_prepend(tmp_path / "site")
+    monkeypatch.setenv("STIGMEM_PLUGIN_SIGNING_REQUIRED", "false")
+    with pytest.raises(
+        PluginDiscoveryError, match=r"expected PluginManifest, got builtins\.coroutine"
+    ):
+        discover_plugin_manifests()
 
 
 def test_native_plugins_can_neither_pose_as_core_nor_watch_in_vain() -> None:
@@ -377,9 +424,17 @@ def test_bad_arguments_are_named() -> None:
         HookRegistry().register_plugin({})  # type: ignore[arg-type]
     with pytest.raises(ManifestError, match="name must match"):
         PluginManifest([], "1.0.0")  # type: ignore[arg-type]
+    with pytest.raises(StigmemPluginError, match="expected HookRegistry, got int"):
+        set_registry(5)  # type: ignore[arg-type]
+    with pytest.raises(ManifestError, match="health_check must accept 1 positional argument"):
+        HookRegistry().register_plugin(manifest(health_check=lambda: None))
+    with pytest.raises(TypeError, match="migration_id"):
+        Migration("mine", "001", "SELECT 1", "nothing")  # type: ignore[arg-type]
+    with pytest.raises(PluginDiscoveryError, match="from discover\\(\\), got NoneType"):
+        register_discovered_plugins(discover=lambda: None, signing_required=False)  # type: ignore[arg-type, return-value]
     with pytest.raises(PluginDiscoveryError, match="expected DiscoveredPlugin from discover"):
         register_discovered_plugins(discover=lambda: [manifest()], signing_required=False)  # type: ignore[list-item]
-    with pytest.raises(ManifestError, match="several plugins of one name"):
+    with pytest.raises(ManifestError, match="plugin 'example-plugin' is already registered"):
         TestPluginRegistry([manifest(), manifest(version="2.0.0")])
 
 

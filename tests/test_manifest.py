@@ -115,3 +115,4 @@ def test_a_frozen_dict_is_a_dict_that_cannot_be_changed() -> None:
             action()
     assert pickle.loads(pickle.dumps(frozen)) == copy.deepcopy(frozen) == {"a": [1]}
     assert TenantContext("t", {"a": 1}) == TenantContext("t", {"a": 1})
+    assert len({TenantContext("t", {"a": 1}), TenantContext("t", {"a": 1})}) == 1

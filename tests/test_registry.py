@@ -139,6 +139,12 @@ def test_config_validate_of_others_and_of_itself_can_refuse_a_plugin(
             "health check failed",
             "expected PluginHealth with a message of type str, got str",
         ),
+        (
+            dict,
+            "unhealthy",
+            "health check failed",
+            "TypeError: 'PluginContext' object is not iterable",
+        ),
         (lambda ctx: sys.exit(1), "unhealthy", "health check failed", "SystemExit: 1"),
     ],
 )

@@ -8,6 +8,7 @@ from enum import StrEnum
 from typing import Any, Final, Never, Self, TypeAlias
 
 from attrs import Attribute, field, frozen
+from attrs.validators import instance_of
 
 AssertionRequest: TypeAlias = Any
 """A request to store a fact; its type is the host's."""
@@ -49,6 +50,10 @@ class FrozenDict(dict[str, Any]):
 
     __setitem__ = __delitem__ = __ior__ = _refuse
     clear = pop = popitem = setdefault = update = _refuse
+
+    def __hash__(self) -> int:  # type: ignore[override]  # a dict has none because it changes
+        """Of its items, if they have one."""
+        return hash(frozenset(self.items()))
 
     def __reduce__(self) -> tuple[type[Self], tuple[dict[str, Any]]]:
         return type(self), (dict(self),)
@@ -127,7 +132,7 @@ class Migration:
     """
 
     plugin_name: str
-    migration_id: int
+    migration_id: int = field(validator=instance_of(int))
     sql: str
     description: str
     plugin_version: str = "0.0.0"

@@ -139,7 +139,7 @@ def allow_unsigned_development_override(plugin: DiscoveredPlugin) -> PluginSigni
     A verified identity stays visible; an unverified one is never shown.
     """
     log.warning(
-        "SECURITY WARNING: plugin %r registered without a trusted signature because "
+        "SECURITY WARNING: plugin %r has no trusted signature and is let in because "
         "STIGMEM_PLUGIN_SIGNING_REQUIRED=false; never use this in production",
         plugin.manifest.name,
     )
