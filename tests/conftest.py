@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 from stigmem_plugins import HookRegistry, get_registry, set_registry
 
 pytest_plugins = ["pytester"]
 
 # A shared machine is slow at times; a hang is what the runner's own limits are for.
-settings.register_profile("shared-machine", deadline=None)
+settings.register_profile(
+    "shared-machine", deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
 settings.load_profile("shared-machine")
 
 
