@@ -85,6 +85,8 @@ class AuditTrail:
     ) -> PluginExecutionError:
         """Record that a handler raised, or returned something wrong; returns the error to raise.
 
+        Its cause is what was raised, or a TypeError about what was returned.
+
         Args:
             handler: The handler to blame.
             spec: The hook that was fired.
@@ -104,4 +106,6 @@ class AuditTrail:
             error=text,
         )
         message = f"handler {handler.handler_name!r} failed for hook {spec.name!r}: {text}"
-        return PluginExecutionError(message, plugin=handler.plugin_name)
+        error = PluginExecutionError(message, plugin=handler.plugin_name)
+        error.__cause__ = problem if isinstance(problem, BaseException) else TypeError(text)
+        return error

@@ -157,6 +157,7 @@ def test_a_wrong_result_fails_closed_and_is_audited_once(
     with pytest.raises(PluginExecutionError, match="failed for hook") as raised:
         fire(registry, hook)
     assert fragment in str(raised.value)
+    assert isinstance(raised.value.__cause__, TypeError)
     assert event_types(registry) == ["plugin.handler_error"]
 
 
