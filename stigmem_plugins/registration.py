@@ -178,9 +178,10 @@ sealed while plugins are loaded and admitted; register from the host, before or 
         """
         if not self._lock.acquire(blocking=False):
             raise self._sealed_error(what)
-        self._holder, self._thread = seal = object(), threading.get_ident()
+        seal = object()
+        self._holder, self._thread = seal, threading.get_ident()
         try:
-            yield seal[0]
+            yield seal
         finally:
             self._holder = self._thread = None
             self._lock.release()

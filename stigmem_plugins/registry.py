@@ -101,7 +101,6 @@ class HookRegistry:
             claims["signing_identity"] = signing_identity
         candidate = Candidate(manifest, discovery_source or MANUAL_SOURCE, claims=claims)
         what = f"plugin {manifest.name!r}"
-        self._gate.check(what)
         with self._gate.sealed(what) as seal:
             self._admit([candidate], seal)
 
@@ -126,8 +125,8 @@ class HookRegistry:
             RegistryFrozenError: Registrations are not taken now.
         """
         what = f"core handler {name!r}"
-        self._gate.check(what)
-        with self._gate.sealed(what):
+        with self._gate.sealed(what) as seal:
+            self._gate.check(what, seal)
             spec = self._dispatcher.spec(hook)
             context = PluginContext(
                 plugin_name="core",
@@ -158,7 +157,7 @@ class HookRegistry:
             StigmemPluginError: A plugin is refused; the message names every one that is.
             RegistryFrozenError: The registry is frozen, or somebody else holds the seal.
         """
-        self._gate.check("plugins", seal)
+        self._gate.check(", ".join(f"plugin {each.name!r}" for each in candidates), seal)
         version = self._stigmem_version or installed_node_version() or SURFACE_VERSION
         return admit(candidates, self._dispatcher, Terms(self._core_apis, version))
 
