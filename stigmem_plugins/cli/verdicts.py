@@ -15,7 +15,7 @@ from stigmem_plugins.errors import ManifestError, PluginDependencyError, Stigmem
 from stigmem_plugins.ordering import dependency_order
 from stigmem_plugins.registry import HookRegistry
 from stigmem_plugins.settings import PluginSettings
-from stigmem_plugins.shim import read_keywords
+from stigmem_plugins.signatures import read_keywords
 from stigmem_plugins.startup import register_discovered_plugins
 
 AUDIT_HOOK: Final = "audit_emit"
