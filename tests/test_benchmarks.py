@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from xml.etree import ElementTree
+from xml.etree import ElementTree as ET
 
 import pytest
 
@@ -52,7 +52,7 @@ def test_no_target_is_given_twice() -> None:
 
 def test_the_chart_has_a_bar_for_everybody_fastest_first() -> None:
     """It is well-formed, and its bars are as long as the ratios."""
-    root = ElementTree.fromstring(draw({"bare loop": 1.0, "a & b": 4.0, "by name": 0.5}))
+    root = ET.fromstring(draw({"bare loop": 1.0, "a & b": 4.0, "by name": 0.5}))
     svg = "{http://www.w3.org/2000/svg}"
     bars = [(bar.get("class"), float(bar.get("width", 0))) for bar in root.iter(f"{svg}rect")]
     assert [kind for kind, _ in bars] == ["ours", "other", "other"]
