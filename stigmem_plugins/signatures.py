@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import itertools
 from collections.abc import Callable, Iterable
-from functools import partial
+from functools import lru_cache, partial
 from types import MethodType
 from typing import Any, Final
 
@@ -110,8 +110,17 @@ def read_keywords(function: Callable[..., Any], spec: HookSpec) -> Keywords:
         named.update(p.name for p in layer if p.kind in _NAMED)
     everything = _takes_everything(layers[-1])
     return Keywords(
-        frozenset(named - taken), frozenset(taken), everything, _order(function, positional, spec)
+        _shared(frozenset(named - taken)),
+        _shared(frozenset(taken)),
+        everything,
+        _order(function, positional, spec),
     )
+
+
+@lru_cache(maxsize=1024)
+def _shared(names: frozenset[str]) -> frozenset[str]:
+    """The first set of these names: most handlers take the same ones, and sets are large."""
+    return names
 
 
 def _order(
