@@ -139,7 +139,7 @@ def published(session: nox.Session) -> None:
 @nox.session(python=MEASURED)
 def bench(session: nox.Session) -> None:
     """Measure what a fire costs, draw the README's chart; with `-- --check`, hold the targets."""
-    session.install("--editable", ".", *group("bench"))
+    session.install("--editable", ".[prometheus]", *group("bench"))
     results = Path(session.create_tmp(), "results.json")
     drawn = [f"--json={results}", "--chart=docs/bench.svg"]
     session.run("python", "-m", "tests.benchmarks", *drawn, *session.posargs)

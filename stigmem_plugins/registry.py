@@ -41,6 +41,8 @@ class HookRegistry(Fires):
 
     Args:
         core_apis: The handles that plugins with the right capabilities get.
+        emit_metrics: Whether to count and time fires and handlers for Prometheus, whose client
+            the extra `prometheus` brings.
         stigmem_version: The version that `requires_stigmem` is held against. Default: that of
             the installed `stigmem-node`, else 0.9.0a12.
 
@@ -59,12 +61,16 @@ class HookRegistry(Fires):
     """
 
     def __init__(
-        self, *, core_apis: CoreApis | None = None, stigmem_version: str | None = None
+        self,
+        *,
+        core_apis: CoreApis | None = None,
+        emit_metrics: bool = False,
+        stigmem_version: str | None = None,
     ) -> None:
         self._core_apis = core_apis or CoreApis()
         self._stigmem_version = _checked(stigmem_version)
         self._gate = Gate()
-        super().__init__(Dispatcher(self._gate.check))
+        super().__init__(Dispatcher(self._gate.check, emit_metrics=emit_metrics))
         self._left_out: list[Mapping[str, Any]] = []  # where the plugins are that startup ignores
         self._health: tuple[PluginHealthReport, ...] = ()
 

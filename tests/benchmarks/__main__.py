@@ -40,6 +40,8 @@ def statements() -> Iterator[tuple[str, dict[str, Contender]]]:
     yield "voting, 3 handlers (_ctx, **_)", _ours(contenders(opened, 3))
     yield "voting, 3 handlers, one keyword more", _ours(contenders(evolve(more, style="both"), 3))
     yield "voting, 3 handlers, one keyword less", _ours(contenders(less, 3))
+    measured = contenders(VOTING, 3, emit_metrics=True)
+    yield "voting, 3 handlers, metrics on", _ours(measured)
     awaited = asynchronous(evolve(VOTING, asynchronous=True), 3)
     yield "voting awaited, 3 handlers", {**awaited, "CPEX": cpex_plugins.contender(3)}
 

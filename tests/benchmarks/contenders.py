@@ -93,12 +93,12 @@ def registry_of(
     return registry
 
 
-def contenders(case: Case, count: int) -> dict[str, Contender]:
+def contenders(case: Case, count: int, **options: Any) -> dict[str, Contender]:
     """Everybody who can fire this case with so many handlers; the bare loop first."""
     handlers = case.handlers(count)
     value = "VALUE, " if case.takes_value else ""
     call = f"({value}{case.arguments})"
-    registry = registry_of([{case.hook: each} for each in handlers])
+    registry = registry_of([{case.hook: each} for each in handlers], **options)
     names = {
         "VALUE": VALUE,
         "loop": _bare_loop(case, handlers),

@@ -62,6 +62,7 @@ TARGETS: Final = (
     Target("voting, 3 handlers (_ctx, **_)", NAME, 0.85),
     Target("voting, 3 handlers, one keyword more", NAME, 1.5),
     Target("voting, 3 handlers, one keyword less", NAME, 1.5),
+    Target("voting, 3 handlers, metrics on", NAME, 12.0),
     Target("voting awaited, 3 handlers", NAME, 0.90),
     Target("throughput of 8 threads", "against 1", 0.90, least=True),
     Target("import and an empty registry", "against pluggy", 3.5),
