@@ -32,6 +32,7 @@ from stigmem_plugins.capabilities import (
     CoreApis,
     PluginContext,
 )
+from stigmem_plugins.deadlines import handler_timeout
 from stigmem_plugins.discovery import (
     ENTRY_POINT_GROUP,
     DiscoveredPlugin,
@@ -39,6 +40,7 @@ from stigmem_plugins.discovery import (
 )
 from stigmem_plugins.errors import (
     CapabilityError,
+    HandlerTimeoutError,
     ManifestError,
     PluginDependencyError,
     PluginDiscoveryError,
@@ -78,6 +80,7 @@ __all__ = [
     "Deny",
     "DiscoveredPlugin",
     "Failure",
+    "HandlerTimeoutError",
     "HookName",
     "HookOrdering",
     "HookRegistry",
@@ -109,6 +112,7 @@ __all__ = [
     "allow_unsigned_development_override",
     "discover_plugin_manifests",
     "get_registry",
+    "handler_timeout",
     "hookimpl",
     "register_core_handler",
     "register_discovered_plugins",

@@ -25,6 +25,7 @@ from stigmem_plugins.ordering import dependency_order
 from stigmem_plugins.plans import Function
 from stigmem_plugins.registration import Registration
 from stigmem_plugins.shim import Called, Handler, NativeHandler
+from stigmem_plugins.workers import Bulkheads
 
 if TYPE_CHECKING:
     from stigmem_plugins.metrics import Metrics
@@ -59,6 +60,7 @@ class Dispatcher:
 
     def __init__(self, check: Callable[[str], None], *, emit_metrics: bool = False) -> None:
         self.trail = AuditTrail(self._emit)
+        self.bulkheads = Bulkheads()
         self.registrations: dict[str, Registration] = {}
         self.fires = {each: Table(self._fire, each, asynchronous=False) for each in HookSemantic}
         self.afires = {each: Table(self._fire, each, asynchronous=True) for each in HookSemantic}
@@ -168,7 +170,7 @@ class Dispatcher:
             manager = self.manager if spec.name in self._unplaced else self._manager
             impls = getattr(manager.hook, spec.name).get_hookimpls()
             called = [(impl, self._called(impl, spec)) for impl in impls]
-            return Hook(spec, called, tuple(manager.monitors), self.trail)
+            return Hook(spec, called, tuple(manager.monitors), self.trail, self.bulkheads)
 
     def _called(self, impl: HookImpl, spec: HookSpec) -> Called | None:
         called = _called(impl, spec)

@@ -45,6 +45,8 @@ class Keywords:
         Example:
             >>> Keywords(frozenset({"fact"}), frozenset({"ctx"}), False).choose({"fact": 1, "z": 2})
             {'fact': 1}
+        >>> Keywords(frozenset(), frozenset({"ctx"}), True).choose({"ctx": 1, "z": 2})
+        {'z': 2}
         """
         if self.everything:
             if self.taken.isdisjoint(payload):
