@@ -38,7 +38,7 @@ class AuditTrail:
     """
 
     def __init__(self, sink: Callable[[AuditEvent], None]) -> None:
-        self._sink = sink
+        self.sink = sink
         self.watch: Callable[[str, str, Mapping[str, Any]], None] = lambda *_event: None
         """Is told of each event's type, plugin and metadata, also of those not emitted."""
         self._lock = threading.Lock()
@@ -67,7 +67,7 @@ class AuditTrail:
         )
         token = _emitting.set((*active, self))
         try:
-            self._sink(event)
+            self.sink(event)
         finally:
             _emitting.reset(token)
 

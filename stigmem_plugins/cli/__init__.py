@@ -12,6 +12,7 @@ import click
 
 from stigmem_plugins.cli import demo as demonstration
 from stigmem_plugins.cli.listing import describe_plugin, find, list_plugins
+from stigmem_plugins.cli.order import order_command
 from stigmem_plugins.cli.output import Failed, show_listing, show_plugin
 from stigmem_plugins.errors import StigmemPluginError
 from stigmem_plugins.settings import PluginSettings
@@ -76,6 +77,9 @@ def demo_command() -> None:
     They are installed with pip into a temporary folder, which is removed afterwards.
     """
     demonstration.run()
+
+
+main.add_command(order_command)
 
 
 def _print_json(**content: Any) -> None:
