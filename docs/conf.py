@@ -29,4 +29,6 @@ nitpicky = True
 nitpick_ignore_regex = [
     # The inventories of the standard library and of pluggy are on the network; the build is not.
     (r"py:.*", r"(collections|typing|datetime|pluggy|types|enum)\..*"),
+    # The type variable of a decorator, which Sphinx takes for a class.
+    (r"py:class", r"stigmem_plugins\.deadlines\.F"),
 ]
