@@ -23,7 +23,7 @@ PLUGIN = """
         return Allow()
 
     def heard(ctx, *, event):
-        raise SystemExit("the command told an audit handler")
+        print("an audit handler was told")
 
     def plugin_manifest():
         return PluginManifest(
@@ -68,6 +68,11 @@ def test_handlers_are_listed_in_call_order_with_what_the_hook_does() -> None:
         ["2", "alpha.vote"],
     ]
     assert "a plugin that prints" in result.stderr
+
+
+def test_audit_handlers_are_told_nothing_of_it() -> None:
+    """Looking is no start."""
+    assert "an audit handler was told" not in run("audit_emit").output
 
 
 def test_the_plan_is_the_code_that_fires_the_hook() -> None:
