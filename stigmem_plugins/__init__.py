@@ -2,7 +2,13 @@
 
 A host makes a `HookRegistry`, calls `register_discovered_plugins` at start and fires hooks; a
 plugin author returns a `PluginManifest` of hook handlers.
+
+What only a start needs is imported when it is asked for: importing a plugin, or making a
+registry, costs nothing of it.
 """
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Final
 
 from stigmem_hookspecs import (
     ALLOW_SINGLETON,
@@ -33,11 +39,6 @@ from stigmem_plugins.capabilities import (
     PluginContext,
 )
 from stigmem_plugins.deadlines import handler_timeout
-from stigmem_plugins.discovery import (
-    ENTRY_POINT_GROUP,
-    DiscoveredPlugin,
-    resolve_plugin_dependencies,
-)
 from stigmem_plugins.errors import (
     CapabilityError,
     HandlerTimeoutError,
@@ -51,19 +52,26 @@ from stigmem_plugins.errors import (
     RejectError,
     StigmemPluginError,
 )
-from stigmem_plugins.health import PluginHealthReport
 from stigmem_plugins.manifest import PluginManifest
 from stigmem_plugins.process import get_registry, register_core_handler, set_registry
 from stigmem_plugins.registration import PluginInfo
 from stigmem_plugins.registry import HookRegistry
-from stigmem_plugins.settings import PluginSettings
-from stigmem_plugins.startup import discover_plugin_manifests, register_discovered_plugins
 from stigmem_plugins.trust.policy import (
     PluginSigningInfo,
     PluginTrustPolicy,
     allow_unsigned_development_override,
     require_verified_signature,
 )
+
+if TYPE_CHECKING:
+    from stigmem_plugins.discovery import (
+        ENTRY_POINT_GROUP,
+        DiscoveredPlugin,
+        resolve_plugin_dependencies,
+    )
+    from stigmem_plugins.health import PluginHealthReport
+    from stigmem_plugins.settings import PluginSettings
+    from stigmem_plugins.startup import discover_plugin_manifests, register_discovered_plugins
 
 __all__ = [
     "ALLOW_SINGLETON",
@@ -120,3 +128,28 @@ __all__ = [
     "resolve_plugin_dependencies",
     "set_registry",
 ]
+
+_LATER: Final = {
+    "ENTRY_POINT_GROUP": "discovery",
+    "DiscoveredPlugin": "discovery",
+    "PluginHealthReport": "health",
+    "PluginSettings": "settings",
+    "discover_plugin_manifests": "startup",
+    "register_discovered_plugins": "startup",
+    "resolve_plugin_dependencies": "discovery",
+}
+"""Public names that are imported when they are first asked for, and the modules they are in."""
+
+
+def __getattr__(name: str) -> Any:
+    """Import a name of `_LATER`."""
+    if name not in _LATER:
+        message = f"module {__name__!r} has no attribute {name!r}"
+        raise AttributeError(message)
+    value = globals()[name] = getattr(import_module(f"{__name__}.{_LATER[name]}"), name)
+    return value
+
+
+def __dir__() -> list[str]:
+    """All names, those of `_LATER` too."""
+    return sorted({*globals(), *_LATER})

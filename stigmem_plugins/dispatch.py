@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from stigmem_plugins.metrics import Metrics
 
 
-@frozen(eq=False)
+@frozen(eq=False, repr=False)
 class CoreHandler:
     """A handler of the node itself."""
 

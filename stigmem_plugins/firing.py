@@ -5,7 +5,7 @@ from __future__ import annotations
 import keyword
 from collections.abc import Callable, Sequence
 from functools import cached_property
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from pluggy import HookImpl
 
@@ -16,13 +16,15 @@ from stigmem_plugins.deadlines import awaited, limited
 from stigmem_plugins.errors import PluginExecutionError
 from stigmem_plugins.manager import AfterTrace, BeforeTrace
 from stigmem_plugins.plans import Exits, Function, Plan, Shape
-from stigmem_plugins.relay import Relay
 from stigmem_plugins.shim import Answered, Called
 from stigmem_plugins.workers import Bulkheads
 
 SHAPES: Final = 16
 """How many shapes of payload, beside the usual one, a hook gets plans for; others are folded."""
 
+
+if TYPE_CHECKING:
+    from stigmem_plugins.relay import Relay
 
 UNWRAP: Final = (
     "is asynchronous, and pluggy, which calls this hook for a hookwrapper or monitor, cannot "
@@ -118,6 +120,8 @@ class Hook:
 
     @cached_property
     def _relay(self) -> Relay:
+        from stigmem_plugins.relay import Relay  # noqa: PLC0415  # only where it is needed
+
         called = [(impl, each and limited(each, self._bulkheads)) for impl, each in self._called]
         return Relay(self.spec, called, self._monitors, self._report)
 
@@ -164,7 +168,7 @@ class Hook:
 
         if self.spec.check:  # each result is compared with what came before it
             return plain
-        exits = Exits(other, plain, returned, raised)
+        exits = Exits(other=other, plain=plain, returned=returned, raised=raised)
         plan = Plan(self.spec, handlers, self.spec.keywords, asynchronous=asynchronous)
         return plan.compile(exits)
 

@@ -43,7 +43,7 @@ class Called(Protocol):
         """Call the handler with the payload's keywords and, if its hook has one, the value."""
 
 
-@frozen(eq=False)
+@frozen(eq=False, repr=False)
 class Handler:
     """A handler of a plugin or of the node, bound to its context."""
 
@@ -95,7 +95,7 @@ def hookimpl_function(handler: Handler, spec: HookSpec) -> Callable[..., Any]:
     return with_value if spec.semantic.takes_value else without_value
 
 
-@frozen(eq=False)
+@frozen(eq=False, repr=False)
 class NativeHandler:
     """An implementation that somebody registered with pluggy directly, called pluggy's way."""
 
@@ -125,7 +125,7 @@ class NativeHandler:
         return self.impl.function(*map(given.get, self.impl.argnames), **keywords)
 
 
-@frozen(eq=False)
+@frozen(eq=False, repr=False)
 class Answered:
     """A handler that was called already: stands for it where the rest of a hook goes on.
 

@@ -22,7 +22,7 @@ _POSITIONAL: Final = {
 }
 
 
-@frozen
+@frozen(eq=False)
 class Keywords:
     """Which of a payload's keywords a handler gets.
 
