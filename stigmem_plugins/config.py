@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import attrs
 from attrs import frozen
@@ -45,6 +45,10 @@ class Configuration:
     value: Any = attrs.field(default=None, repr=False)
     secrets: tuple[str, ...] = attrs.field(default=(), repr=False)
     variables: frozenset[str] = frozenset()
+
+
+UNCONFIGURED: Final = Configuration()
+"""What a plugin without a schema is configured with."""
 
 
 def read_tables(directory: Path | None = None) -> Tables:
@@ -115,7 +119,7 @@ unknown key 'larges' (did you mean 'largest'?); set STIGMEM_PLUGIN_EXAMPLE_PLUGI
     """
     schema = manifest.config_schema
     if schema is None:
-        return Configuration()
+        return UNCONFIGURED
     from stigmem_plugins.schemas import (  # noqa: PLC0415  # only for plugins that have one
         options_of,
         schema_faults,
