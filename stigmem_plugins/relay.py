@@ -10,7 +10,6 @@ pluggy's own call decides what it always does: order, wrappers and monitors.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from types import SimpleNamespace
 from typing import Any
 
 from attrs import frozen
@@ -40,11 +39,11 @@ class Run(dict[str, Any]):
         """Go to the first call."""
         self._advance(self.fold.send, None)
 
-    def call(self, handler: Called) -> Any:
-        """Call the handler, if it is its turn; returns its result, else None."""
-        if self.step is None or self.step[0] is not handler:
+    def call(self) -> Any:
+        """Call the handler whose turn it is, and return its result; None once nobody's is."""
+        if self.step is None:
             return None
-        _, value = self.step
+        handler, value = self.step
         try:
             result = handler(self.payload, *value)
         except FAILURES as error:
@@ -66,6 +65,10 @@ class Run(dict[str, Any]):
             raise
 
 
+class _Plugin:
+    """Has one implementation; pluggy compares plugins with ==, so each is equal to itself alone."""
+
+
 class _Stage(PluginManager):
     """A plugin manager for one hook, which is told how to register each implementation."""
 
@@ -84,7 +87,8 @@ class _Stage(PluginManager):
             "trylast": False,
             "specname": None,
         }
-        plugin = SimpleNamespace(**{spec.name: function})
+        plugin = _Plugin()
+        setattr(plugin, spec.name, function)
         self._options[id(plugin)] = options
         taken = self.has_plugin(impl.plugin_name)
         self.register(plugin, f"{impl.plugin_name} {id(plugin)}" if taken else impl.plugin_name)
@@ -131,7 +135,7 @@ class Relay:
         self._wrappers = _Wrappers(", ".join(wrapping), f"hookwrapper of {', '.join(wrapping)}")
         stage = _Stage(spec)
         for impl, called in handlers:
-            stage.add(spec, impl, impl.function if called is None else _stepping(called))
+            stage.add(spec, impl, impl.function if called is None else _step)
         for before, after in monitors:
             stage.add_hookcall_monitoring(before, after)
         self._call = getattr(stage.hook, spec.name)
@@ -164,11 +168,8 @@ class Relay:
         return drive(fold(changed, self._spec, self._report, *value), payload)
 
 
-def _stepping(called: Called) -> Callable[..., Any]:
-    def step(payload: Run) -> Any:
-        return payload.call(called)
-
-    return step
+def _step(payload: Run) -> Any:
+    return payload.call()
 
 
 def _same(one: Sequence[Any], other: Sequence[Any]) -> bool:

@@ -31,7 +31,7 @@ class Job:
 
     Args:
         call: What to call.
-        finish: Called in the worker's thread once the outcome is there, unless given up before.
+        finish: Called in the worker's thread once the outcome is there, wanted or not.
     """
 
     def __init__(self, call: Callable[[], Any], finish: Callable[[], None]) -> None:
@@ -187,8 +187,7 @@ class Bulkhead:
             with self._lock:
                 job.done = True
                 self._hung -= job.given_up
-            if not job.given_up:
-                job.finish()
+            job.finish()
 
     def _next(self) -> Job | None:
         """The next job; None when the worker is to end."""

@@ -161,6 +161,10 @@ def test_a_core_handlers_deadline_counts_and_the_registrys_is_for_plugins() -> N
     registry.register_plugin(manifest(hooks={VOTE: note}))
     limited = handler_timeout(LONG)(lambda ctx: note(ctx, core=True))
     registry.register_core_handler(VOTE, limited, name="core.002")
+    registry.register_core_handler("config_validate", note, name="core.001")
+    registry.register_plugin(manifest("validated"))
+    assert seen == [threading.current_thread().name]
+    seen.clear()
     assert registry.fire_voting(VOTE) is ALLOW_SINGLETON
     assert seen == [
         threading.current_thread().name,
@@ -272,10 +276,13 @@ def test_an_async_handler_that_overruns_is_cancelled() -> None:
         finally:
             seen.append("cleaned up")
 
+    async def main() -> None:
+        with pytest.raises(PluginExecutionError, match=r"hang.*timed out after 0\.05 seconds"):
+            await registry.afire_voting(VOTE)
+        assert seen == ["cleaned up"]  # before the loop ends, which would cancel it
+
     registry = TestPluginRegistry.with_hooks(pre_assert_authorize=hang)
-    with pytest.raises(PluginExecutionError, match=r"hang.*timed out after 0\.05 seconds"):
-        asyncio.run(registry.afire_voting(VOTE))
-    assert seen == ["cleaned up"]
+    asyncio.run(main())
     assert registry.stuck_calls() == {}
 
 
@@ -346,10 +353,10 @@ def test_cancelling_a_fire_cancels_a_handler_with_a_deadline() -> None:
         fire.cancel()
         with pytest.raises(asyncio.CancelledError):
             await fire
+        assert seen == ["cancelled"]
 
     registry = TestPluginRegistry.with_hooks(pre_assert_authorize=hang)
     asyncio.run(main())
-    assert seen == ["cancelled"]
 
 
 def test_handlers_in_time_are_as_ever_in_an_event_loop() -> None:
