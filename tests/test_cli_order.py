@@ -17,13 +17,13 @@ from tests.support import install_module
 PLUGIN = """
     from stigmem_plugins import Allow, PluginManifest
 
-    print("a plugin that prints")
+    print("a plugin that prints", flush=True)
 
     def vote(ctx, *, identity, **_):
         return Allow()
 
     def heard(ctx, *, event):
-        print("an audit handler was told")
+        print("an audit handler was told", flush=True)
 
     def plugin_manifest():
         return PluginManifest(
