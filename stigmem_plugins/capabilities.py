@@ -55,6 +55,8 @@ class Capability(StrEnum):
 
 CAPABILITY_ALLOWLIST: Final = frozenset(capability.value for capability in Capability)
 _NOTHING: Final[frozenset[str]] = frozenset()
+_NO_HANDLES: Final[dict[str, Any]] = {}
+_nothing_to_clear: Final = _NO_HANDLES.clear
 
 
 @frozen
@@ -175,7 +177,7 @@ was refused
     """
     context = PluginContext.__new__(PluginContext)
     handles = _fill(context, plugin_name, capabilities, plugin_version, core_apis, config)
-    return context, handles.clear
+    return context, handles.clear if handles else _nothing_to_clear
 
 
 def _fill(
@@ -191,7 +193,7 @@ def _fill(
         fix = "see stigmem_plugins.Capability for the allowed ones"
         raise ManifestError(unknown_capabilities(unknown), plugin=plugin_name, fix=fix)
     offered = core_apis or CoreApis()
-    handles = {name: getattr(offered, Capability(name).field) for name in granted}
+    handles = {name: getattr(offered, Capability(name).field) for name in granted} or _NO_HANDLES
     opened = _opener(plugin_name, granted, handles)
     context.__attrs_init__(plugin_name, plugin_version, granted, config, opened)
     return handles

@@ -18,6 +18,7 @@ from stigmem_plugins.shim import Handler
 from stigmem_plugins.trust.policy import UNDECIDED, UNSIGNED, PluginSigningInfo
 
 MANUAL_SOURCE: Final = FrozenDict(type="manual")
+NO_CLAIMS: Final = FrozenDict()
 
 
 def _sorted(names: Iterable[str]) -> tuple[str, ...]:
@@ -59,7 +60,7 @@ class Candidate:
     manifest: PluginManifest
     discovery_source: Mapping[str, Any] = field(default=MANUAL_SOURCE, converter=FrozenDict)
     signing: PluginSigningInfo | None = None
-    claims: Mapping[str, Any] = field(factory=FrozenDict, converter=FrozenDict)
+    claims: Mapping[str, Any] = field(default=NO_CLAIMS, converter=FrozenDict)
 
     @property
     def name(self) -> str:

@@ -18,6 +18,7 @@ from stigmem_plugins.fires import Fires
 from stigmem_plugins.manifest import PluginManifest
 from stigmem_plugins.registration import (
     MANUAL_SOURCE,
+    NO_CLAIMS,
     Candidate,
     Gate,
     HandlerEntry,
@@ -113,7 +114,9 @@ class HookRegistry(Fires):
         claims = dict(signing_metadata or {})
         if signing_identity != UNSIGNED:
             claims["signing_identity"] = signing_identity
-        candidate = Candidate(manifest, discovery_source or MANUAL_SOURCE, claims=claims)
+        candidate = Candidate(
+            manifest, discovery_source or MANUAL_SOURCE, claims=claims or NO_CLAIMS
+        )
         what = f"plugin {manifest.name!r}"
         with self._gate.sealed(what) as seal:
             self._admit([candidate], seal)
@@ -165,7 +168,11 @@ class HookRegistry(Fires):
         Raises:
             RegistryFrozenError: Plugins are being loaded or admitted.
         """
-        self._gate.freeze()
+        self._freeze()
+
+    def _freeze(self, seal: object = None) -> None:
+        """Freeze, also under the seal that somebody holds; make what fires each hook."""
+        self._gate.freeze(seal)
         self._dispatcher.freeze()
         self.hook.bind(self._dispatcher)
 

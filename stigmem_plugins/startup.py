@@ -117,7 +117,7 @@ def register_discovered_plugins(
             found = ()
         started = _register(registry, seal, _wanted(registry, found, ignore), judge)
         if freeze:
-            registry._gate.freeze(seal)
+            registry._freeze(seal)
     return started
 
 

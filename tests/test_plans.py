@@ -18,6 +18,7 @@ from stigmem_plugins import (
     firing,
     hookimpl,
     plans,
+    register_discovered_plugins,
 )
 from stigmem_plugins.plans import Plan
 from stigmem_plugins.testing import TestPluginRegistry
@@ -195,10 +196,16 @@ def test_a_registration_is_seen_by_the_next_fire() -> None:
     assert registry.fire_filter_chain(CHAIN, []) == caller([]) == ["plugin", "core"]
 
 
-def test_a_frozen_registry_has_all_its_plans_and_fires_without_a_lock() -> None:
-    """Nothing is made, and nobody is waited for, in a request."""
+@pytest.mark.parametrize("by", ["freeze", "start"])
+def test_a_frozen_registry_has_all_its_plans_and_fires_without_a_lock(by: str) -> None:
+    """Nothing is made, and nobody is waited for, in a request; however it was frozen."""
     registry = registry_of(VOTE, allow)
-    registry.freeze()
+    live = registry.hook.pre_assert_authorize
+    if by == "freeze":
+        registry.freeze()
+    else:
+        register_discovered_plugins(registry=registry, discover=list, signing_required=False)
+    assert registry.hook.pre_assert_authorize is not live
     tables = registry._dispatcher.fires.values()
     assert {hook for table in tables for hook in table} == set(HOOK_SPECS)
     with registry._dispatcher._lock:
