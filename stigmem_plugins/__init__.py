@@ -32,11 +32,7 @@ from stigmem_plugins.capabilities import (
     CoreApis,
     PluginContext,
 )
-from stigmem_plugins.discovery import (
-    ENTRY_POINT_GROUP,
-    DiscoveredPlugin,
-    resolve_plugin_dependencies,
-)
+from stigmem_plugins.discovery import ENTRY_POINT_GROUP
 from stigmem_plugins.errors import (
     CapabilityError,
     ManifestError,
@@ -50,6 +46,7 @@ from stigmem_plugins.errors import (
     StigmemPluginError,
 )
 from stigmem_plugins.health import PluginHealthReport
+from stigmem_plugins.loading import DiscoveredPlugin, resolve_plugin_dependencies
 from stigmem_plugins.manifest import PluginManifest
 from stigmem_plugins.process import get_registry, register_core_handler, set_registry
 from stigmem_plugins.registration import PluginInfo

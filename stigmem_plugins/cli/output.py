@@ -28,6 +28,8 @@ LABELS: Final = {
     "version": "version",
     "distribution": "package",
     "signed_by": "signed by",
+    "issuer": "issuer",
+    "trust_decision": "trust",
     "requires_stigmem": "requires",
     "capabilities": "capabilities",
     "hooks": "hooks",

@@ -18,7 +18,8 @@ from stigmem_plugins import (
 from stigmem_plugins.cli.demo.host import Fact, MemoryNode, RefusedError
 from stigmem_plugins.cli.demo.narration import NarratingRegistry, say, scene, show
 from stigmem_plugins.cli.demo.packages import PACKAGES
-from stigmem_plugins.discovery import installed_plugins, load_plugin
+from stigmem_plugins.discovery import installed_distributions, installed_plugins
+from stigmem_plugins.loading import load_plugin
 
 PEER: Final = "https://north.example"
 STRANGER: Final = "https://stranger.example"
@@ -98,7 +99,11 @@ def _log_handled_by(handler: logging.Handler) -> Iterator[None]:
 def _demo_plugins() -> list[DiscoveredPlugin]:
     """Load the demonstration's own; other plugins of this machine stay out of it."""
     own = {package.distribution for package in PACKAGES}
-    return [load_plugin(plugin) for plugin in installed_plugins() if plugin.distribution in own]
+    return [
+        load_plugin(plugin, plugin.load)
+        for plugin in installed_plugins(installed_distributions())
+        if plugin.distribution in own
+    ]
 
 
 def _assertion(node: MemoryNode) -> None:
