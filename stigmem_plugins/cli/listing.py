@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import redirect_stdout
-from typing import Any
+from typing import Any, TypeVar
 
 from attrs import evolve, frozen
 from packaging.utils import canonicalize_name
@@ -126,15 +126,23 @@ def _with_verdict(listed: Listed, found: Mapping[str, StigmemPluginError | None]
     return evolve(listed, status=REFUSED, error=error) if error else listed
 
 
-def find(name: str, plugins: Sequence[Listed]) -> Listed:
+_T = TypeVar("_T")
+
+
+def find(name: str, plugins: Sequence[_T], names_of: Callable[[_T], tuple[str, str, str]]) -> _T:
     """The plugin of that name: its own, its entry point's or its distribution's.
+
+    Args:
+        name: What the user said.
+        plugins: All there are.
+        names_of: Gives a plugin's three names.
 
     Raises:
         NotFound: There is none, or several; the nearest or all are named.
     """
-    called = [(plugin, _names(plugin)) for plugin in plugins]
+    called = [(plugin, tuple(map(canonicalize_name, names_of(plugin)))) for plugin in plugins]
     wanted = canonicalize_name(name)
-    several: list[Listed] = []
+    several: list[_T] = []
     for kind in range(3):
         found = [plugin for plugin, names in called if names[kind] == wanted]
         if len(found) == 1:
@@ -142,7 +150,8 @@ def find(name: str, plugins: Sequence[Listed]) -> Listed:
         several = several or found
     if several:
         listed = ", ".join(
-            f"{p.vetted.installed.entry_point_name} of {p.vetted.installed.distribution}" for p in several
+            f"{entry_point} of {distribution}"
+            for _, entry_point, distribution in map(names_of, several)
         )
         message = (
             f"{name!r} is {len(several)} plugins, the entry points {listed}: name one of these"
@@ -154,13 +163,11 @@ def find(name: str, plugins: Sequence[Listed]) -> Listed:
     raise NotFound(message)
 
 
-def _names(listed: Listed) -> tuple[str, str, str]:
+def names(listed: Listed) -> tuple[str, str, str]:
+    """The names that a plugin can be called by: its own, its entry point's, its distribution's."""
     installed = listed.vetted.installed
-    return (
-        canonicalize_name(listed.plugin.manifest.name if listed.plugin else ""),
-        canonicalize_name(installed.entry_point_name),
-        canonicalize_name(installed.distribution or ""),
-    )
+    own = listed.plugin.manifest.name if listed.plugin else ""
+    return own, installed.entry_point_name, installed.distribution or ""
 
 
 def describe_plugin(listed: Listed) -> dict[str, Any]:

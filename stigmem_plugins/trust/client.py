@@ -1,0 +1,89 @@
+"""The client of a Sigstore instance: whose identity signs, and where; needs the network."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import TYPE_CHECKING, Self
+
+from attrs import frozen
+
+from stigmem_plugins.errors import FAILURES, StigmemPluginError, describe
+from stigmem_plugins.trust.bundle import BundleVerifier, SignedStatement
+from stigmem_plugins.trust.unverified import Unverified
+from stigmem_plugins.trust.wheel import verify_wheel
+
+if TYPE_CHECKING:
+    from sigstore.models import ClientTrustConfig
+    from sigstore.oidc import IdentityToken
+    from sigstore.sign import Signer
+
+
+@frozen
+class SigstoreClient:
+    """An instance, and who is to sign with it."""
+
+    config: ClientTrustConfig
+    token: IdentityToken
+
+    @classmethod
+    def connect(cls, identity_token: str | None, trust_config: Path | None) -> Self:
+        """Find out who signs, and where.
+
+        Args:
+            identity_token: An OIDC token; default: the credential that the CI job offers.
+            trust_config: The configuration of a private instance; default: the public one, whose
+                configuration is fetched.
+
+        Raises:
+            StigmemPluginError: There is no identity, or no configuration.
+        """
+        from sigstore.models import ClientTrustConfig  # noqa: PLC0415  # slow to import
+        from sigstore.oidc import IdentityToken, detect_credential  # noqa: PLC0415  # the same
+
+        try:
+            raw = identity_token or detect_credential()
+            if raw is None:
+                message = "there is no identity to sign with"
+                raise StigmemPluginError(
+                    message,
+                    fix="run it in a CI job that may request an OIDC token, or pass --identity-token",
+                )
+            token = IdentityToken(raw)
+        except StigmemPluginError:
+            raise
+        except FAILURES as error:
+            message = f"the identity token cannot be used: {describe(error)}"
+            fix = "get a fresh one for the audience sigstore; on GitHub give `id-token: write`"
+            raise StigmemPluginError(message, fix=fix) from error
+        try:
+            if trust_config is None:
+                return cls(ClientTrustConfig.production(), token)
+            return cls(ClientTrustConfig.from_json(trust_config.read_text("utf-8")), token)
+        except FAILURES as error:
+            where = trust_config or "of the public instance"
+            message = f"the Sigstore configuration {where} cannot be used: {describe(error)}"
+            fix = "check the network" if trust_config is None else "correct the file"
+            raise StigmemPluginError(message, fix=fix) from error
+
+    def signer(self) -> AbstractContextManager[Signer]:
+        """What signs, with one certificate for all that is signed in the block.
+
+        Raises:
+            StigmemPluginError: The instance gives no certificate.
+        """
+        from sigstore.sign import SigningContext  # noqa: PLC0415  # slow to import
+
+        return SigningContext.from_trust_config(self.config).signer(self.token)
+
+    def verified(self, wheel: Path) -> SignedStatement:
+        """Verify a wheel that was just signed, against the instance's own root.
+
+        Raises:
+            StigmemPluginError: It does not verify.
+        """
+        try:
+            return verify_wheel(wheel, BundleVerifier("that it names", lambda: self.config.trusted_root))
+        except Unverified as finding:
+            message = f"{wheel} was signed, and does not verify: {finding.problem}"
+            raise StigmemPluginError(message, fix=finding.fix) from None
