@@ -86,7 +86,7 @@ def load_vetted(vetted: VettedPlugin) -> DiscoveredPlugin:
         return load_plugin(installed, installed.load)
     verified, signed = vetted.verified, vetted.signed
     assert signed is not None
-    plugin = load_plugin(installed, partial(importer.load, verified.files, signed.factory))
+    plugin = load_plugin(installed, partial(importer.load, signed.factory))
     if differences := signed.differences(plugin.manifest):
         text = f"its manifest is not the signed one: {'; '.join(differences)}"
         fix = "ask its publisher for a build that declares the same wherever it runs"

@@ -210,17 +210,11 @@ def _load(
     registry: HookRegistry, vetted: Sequence[VettedPlugin], serve: _Serve
 ) -> list[tuple[DiscoveredPlugin, PluginSigningInfo | None]]:
     """Load vetted plugins if none of them is refused; the caller holds the seal."""
-    refusals: list[tuple[Rejected, Refusal]] = []
-    for plugin in vetted:
-        try:
-            if plugin.error is not None:
-                raise plugin.error
-            if plugin.verified is not None:
-                serve(plugin.verified.files)
-        except PluginSignatureError as error:
-            refusals.append((plugin, Refusal(SIGNATURE, error)))
-        except Unverified as finding:
-            refusals.append((plugin, Refusal(SIGNATURE, refused(plugin.name, finding))))
+    refusals: list[tuple[Rejected, Refusal]] = [
+        (plugin, Refusal(SIGNATURE, error))
+        for plugin in vetted
+        if (error := plugin.error or _served(plugin, serve))
+    ]
     if refusals:
         raise registry._refuse(refusals)
     loaded: list[tuple[DiscoveredPlugin, PluginSigningInfo | None]] = []
@@ -235,6 +229,16 @@ def _load(
     if refusals:
         raise registry._refuse(refusals)
     return loaded
+
+
+def _served(plugin: VettedPlugin, serve: _Serve) -> PluginSignatureError | None:
+    """Let a verified plugin's modules be imported; why not, if they cannot be."""
+    try:
+        if plugin.verified is not None:
+            serve(plugin.verified.files)
+    except Unverified as finding:
+        return refused(plugin.name, finding)
+    return None
 
 
 def _dependencies_first(vetted: Sequence[VettedPlugin]) -> list[VettedPlugin]:

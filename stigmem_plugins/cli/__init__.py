@@ -16,6 +16,7 @@ from stigmem_plugins.cli.signing import sign_command, trust_group, verify_comman
 from stigmem_plugins.errors import StigmemPluginError
 from stigmem_plugins.settings import PluginSettings
 
+
 class PluginCommands(click.Group):
     """A group whose commands report the layer's errors in two lines, without a traceback."""
 

@@ -18,7 +18,6 @@ from stigmem_plugins.cli.verification import (
     check_wheel,
     terms_in_force,
 )
-from stigmem_plugins.errors import StigmemPluginError
 from stigmem_plugins.settings import TRUSTED_ROOT, PluginSettings
 from stigmem_plugins.trust.client import SigstoreClient
 from stigmem_plugins.trust.refresh import PRODUCTION, fetch_trusted_root

@@ -43,19 +43,15 @@ class SigstoreClient:
 
         try:
             raw = identity_token or detect_credential()
-            if raw is None:
-                message = "there is no identity to sign with"
-                raise StigmemPluginError(
-                    message,
-                    fix="run it in a CI job that may request an OIDC token, or pass --identity-token",
-                )
-            token = IdentityToken(raw)
-        except StigmemPluginError:
-            raise
+            token = IdentityToken(raw) if raw else None
         except FAILURES as error:
             message = f"the identity token cannot be used: {describe(error)}"
             fix = "get a fresh one for the audience sigstore; on GitHub give `id-token: write`"
             raise StigmemPluginError(message, fix=fix) from error
+        if token is None:
+            message = "there is no identity to sign with"
+            fix = "run it in a CI job that may request an OIDC token, or pass --identity-token"
+            raise StigmemPluginError(message, fix=fix)
         try:
             if trust_config is None:
                 return cls(ClientTrustConfig.production(), token)
@@ -83,7 +79,9 @@ class SigstoreClient:
             StigmemPluginError: It does not verify.
         """
         try:
-            return verify_wheel(wheel, BundleVerifier("that it names", lambda: self.config.trusted_root))
+            return verify_wheel(
+                wheel, BundleVerifier("that it names", lambda: self.config.trusted_root)
+            )
         except Unverified as finding:
             message = f"{wheel} was signed, and does not verify: {finding.problem}"
             raise StigmemPluginError(message, fix=finding.fix) from None

@@ -52,7 +52,7 @@ def declared(wheel: Path, folder: Path) -> dict[str, Any]:
         serve(files)
         for name, factory in points.items():
             installed = InstalledPlugin(name, factory, wheel.name, None)
-            plugin = load_plugin(installed, partial(importer.load, files, factory))
+            plugin = load_plugin(installed, partial(importer.load, factory))
             signed = SignedPlugin.of(plugin.manifest, entry_point=name, factory=factory)
             told[name] = signed.fields()
     return told

@@ -94,9 +94,7 @@ def digest_faults(contents: Mapping[str, bytes], statement: PluginStatement) -> 
     ]
 
 
-def check_metadata(
-    contents: Mapping[str, bytes], folder: str, statement: PluginStatement
-) -> None:
+def check_metadata(contents: Mapping[str, bytes], folder: str, statement: PluginStatement) -> None:
     """Hold the metadata of the signed files against what the statement says of them.
 
     Raises:
@@ -106,15 +104,21 @@ def check_metadata(
     metadata = message_from_bytes(contents.get(f"{folder}/METADATA", b""))
     name, version = metadata["Name"] or "", metadata["Version"] or ""
     if not same_distribution(name, statement.distribution) or version != statement.version:
-        signed = f"{statement.distribution} {statement.version}"
-        raise Unverified(f"its signature is of {signed}, and this is {name or 'unnamed'} {version}")
+        message = (
+            f"its signature is of {statement.distribution} {statement.version}, and this is "
+            f"{name or 'unnamed'} {version}"
+        )
+        raise Unverified(message)
     factories = {plugin.entry_point: plugin.factory for plugin in statement.plugins}
-    declared = entry_points(contents.get(f"{folder}/entry_points.txt", b"")).get(ENTRY_POINT_GROUP, {})
+    declared = entry_points(contents.get(f"{folder}/entry_points.txt", b"")).get(
+        ENTRY_POINT_GROUP, {}
+    )
     if declared != factories:
         message = f"its entry points are {declared or 'none'}, and the signed ones {factories}"
         raise Unverified(message)
     if not factories:
-        raise Unverified("no plugin is signed in it")
+        message = "no plugin is signed in it"
+        raise Unverified(message)
     for entry_point, factory in factories.items():
         module = factory.partition(":")[0].replace(".", "/")
         if not {f"{module}.py", f"{module}/__init__.py"} & contents.keys():
@@ -122,16 +126,14 @@ def check_metadata(
             raise Unverified(message)
 
 
-
-
 def entry_points(text: bytes) -> dict[str, dict[str, str]]:
-    """The entry points of an `entry_points.txt` by group and name.
+    r"""The entry points of an `entry_points.txt` by group and name.
 
     Raises:
         Unverified: It is malformed.
 
     Example:
-        >>> entry_points(b"[stigmem.plugins]\\nexample = example:make\\n")
+        >>> entry_points(b"[stigmem.plugins]\nexample = example:make\n")
         {'stigmem.plugins': {'example': 'example:make'}}
     """
     parser = configparser.ConfigParser(delimiters=("=",), interpolation=None)
@@ -139,7 +141,8 @@ def entry_points(text: bytes) -> dict[str, dict[str, str]]:
     try:
         parser.read_string(text.decode())
     except (configparser.Error, UnicodeDecodeError) as error:
-        raise Unverified(f"its entry_points.txt is malformed: {error}") from None
+        message = f"its entry_points.txt is malformed: {error}"
+        raise Unverified(message) from None
     return {group: dict(parser[group]) for group in parser.sections()}
 
 
@@ -170,7 +173,8 @@ def _walk(root: Path, top: str) -> Iterator[str]:
         elif is_file:
             yield path
         else:
-            raise Unverified(f"symlink or special file: {path}")
+            message = f"symlink or special file: {path}"
+            raise Unverified(message)
 
 
 def _is_installers(path: str, folder: str) -> bool:
@@ -205,7 +209,9 @@ def _is_kept(path: str) -> bool:
 def record_faults(record: bytes, contents: Mapping[str, bytes], folder: str) -> list[str]:
     """The files that `RECORD` claims for the distribution, and that its publisher did not sign."""
     points = entry_points(contents[f"{folder}/entry_points.txt"])
-    scripts = {name for group in ("console_scripts", "gui_scripts") for name in points.get(group, ())}
+    scripts = {
+        name for group in ("console_scripts", "gui_scripts") for name in points.get(group, ())
+    }
     try:
         claimed = [row[0] for row in csv.reader(io.StringIO(record.decode())) if row]
     except (csv.Error, UnicodeDecodeError) as error:

@@ -262,12 +262,11 @@ FINDER: Final = VerifiedFinder()
 """The one of the process."""
 
 
-def load(files: VerifiedFiles, factory: str) -> Any:
-    """Import what an entry point names, from verified bytes; the plugin's code runs.
+def load(factory: str) -> Any:
+    """Import what a factory's name says, from verified bytes; the plugin's code runs.
 
     Args:
-        files: The verified files of its distribution, which the finder must serve.
-        factory: `module:attribute`.
+        factory: `module:attribute`; the module is one that the finder serves.
 
     Raises:
         Exception: Whatever the import raises.

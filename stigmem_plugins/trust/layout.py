@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import sys
+from collections import Counter
 from collections.abc import Collection, Iterable
 from pathlib import PurePosixPath
 from typing import Final
@@ -60,11 +61,11 @@ def module_names(paths: Iterable[str]) -> frozenset[str]:
         >>> sorted(module_names(["example/a.py", "one.py", "x-1.dist-info/METADATA"]))
         ['example', 'one']
     """
-    tops = {path for path in map(_module_path, paths) if path}
+    tops = {path for path in map(_module, paths) if path}
     return frozenset(tops)
 
 
-def _module_path(path: str) -> str | None:
+def _module(path: str) -> str | None:
     if is_metadata(path):
         return None
     if "/" in path:
@@ -106,11 +107,12 @@ def layout_faults(paths: Collection[str]) -> list[str]:
     faults = [f"{path}: {fault}" for path in sorted(paths) if (fault := _path_fault(path))]
     if metadata_folder(paths) is None:
         faults.append("there is not exactly one .dist-info folder")
-    lower = {path.lower() for path in paths}
-    if len(lower) < len(paths):
-        seen: set[str] = set()
-        twins = [p for p in sorted(paths) if p.lower() in seen or seen.add(p.lower())]
-        faults += [f"{path}: another file differs from it only in case" for path in twins]
+    spelled = Counter(path.lower() for path in paths)
+    faults += [
+        f"{path}: another file differs from it only in case"
+        for path in sorted(paths)
+        if spelled[path.lower()] > 1
+    ]
     packages = {top_level(path) for path in paths if "/" in path and not is_metadata(path)}
     faults += [
         f"{package}/: a top-level package without __init__.py can be added to by any other wheel"
@@ -127,17 +129,15 @@ def layout_faults(paths: Collection[str]) -> list[str]:
 
 def _path_fault(path: str) -> str | None:
     parts = path.split("/")
-    if path.startswith("/") or "\\" in path or ":" in parts[0] or {"", ".", ".."} & set(parts):
-        return "not a plain path within the wheel"
-    if not path.isprintable():
-        return "a path with unprintable characters"
     suffix = PurePosixPath(path).suffix.lower()
-    if suffix == ".pth":
-        return "a .pth file runs before any node does"
-    if parts[0].endswith(".data"):
-        return "a .data folder is installed to places that are not checked"
-    if suffix in NATIVE_SUFFIXES or ".so." in parts[-1]:
-        return "native code cannot be imported from verified bytes"
-    if suffix == ".pyc" or "__pycache__" in parts:
-        return "bytecode is not looked at: only source is run"
-    return None
+    is_plain = not path.startswith("/") and "\\" not in path and ":" not in parts[0]
+    faults = {
+        "not a plain path within the wheel": not is_plain or bool({"", ".", ".."} & set(parts)),
+        "a path with unprintable characters": not path.isprintable(),
+        "a .pth file runs before any node does": suffix == ".pth",
+        "a .data folder is installed to places that are not checked": parts[0].endswith(".data"),
+        "native code cannot be imported from verified bytes": suffix in NATIVE_SUFFIXES
+        or ".so." in parts[-1],
+        "bytecode is not looked at: only source is run": suffix == ".pyc" or "__pycache__" in parts,
+    }
+    return next((fault for fault, found in faults.items() if found), None)

@@ -10,8 +10,13 @@ from typing import TYPE_CHECKING, Any, Final, Protocol, Self
 from attrs import field, frozen
 
 from stigmem_hookspecs.values import FrozenDict
-from stigmem_plugins.errors import FAILURES, PluginSignatureError, StigmemPluginError
-from stigmem_plugins.errors import describe, shown
+from stigmem_plugins.errors import (
+    FAILURES,
+    PluginSignatureError,
+    StigmemPluginError,
+    describe,
+    shown,
+)
 from stigmem_plugins.settings import (
     OVERRIDE_PUBLISHERS,
     SIGNING_REQUIRED,
@@ -77,7 +82,7 @@ class SignatureVerifier(Protocol):
         """Judge the very object that discovery returned."""
 
 
-class Untrusted(Unverified):  # noqa: N818  # as its base
+class Untrusted(Unverified):  # as its base
     """A signature is valid, and the policy does not accept it.
 
     Args:
@@ -99,7 +104,8 @@ def _entries(listed: frozenset[str], setting: str) -> tuple[PublisherEntry, ...]
     try:
         return tuple(map(PublisherEntry.parse, sorted(listed)))
     except ValueError as error:
-        raise StigmemPluginError(f"{setting}: {error}", fix=f"correct {setting}") from None
+        message = f"{setting}: {error}"
+        raise StigmemPluginError(message, fix=f"correct {setting}") from None
 
 
 @frozen
@@ -239,7 +245,10 @@ def let_in(
             objection.problem,
         )
         return PluginSigningInfo(
-            signer.identity, DEVELOPMENT_UNSIGNED_OVERRIDE, f"{SIGNING_REQUIRED}=false", signer.issuer
+            signer.identity,
+            DEVELOPMENT_UNSIGNED_OVERRIDE,
+            f"{SIGNING_REQUIRED}=false",
+            signer.issuer,
         )
 
 
@@ -371,7 +380,5 @@ def _signed(plugin: DiscoveredPlugin) -> tuple[Signer, SignedPlugin]:
     """The facts that a policy judges, of a plugin that was verified by somebody else."""
     signer = Signer(plugin.signing_identity, plugin.signing_issuer)
     factory = plugin.entry_point_value
-    signed = SignedPlugin.of(
-        plugin.manifest, entry_point=plugin.entry_point_name, factory=factory
-    )
+    signed = SignedPlugin.of(plugin.manifest, entry_point=plugin.entry_point_name, factory=factory)
     return signer, signed

@@ -6,16 +6,16 @@ TOML, named by `STIGMEM_PLUGIN_TRUST_POLICY`; see the operator's how-to for an e
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
 from attrs import field, frozen
-from packaging.requirements import InvalidRequirement, Requirement
-from packaging.version import InvalidVersion, Version
+from packaging.requirements import Requirement
 
 from stigmem_plugins.capabilities import CAPABILITY_ALLOWLIST, unknown_capabilities
-from stigmem_plugins.errors import StigmemPluginError, describe, suggest
+from stigmem_plugins.errors import StigmemPluginError, suggest
 from stigmem_plugins.trust.rules import (
     AllOf,
     AtLeast,
@@ -54,14 +54,14 @@ class Publisher:
 
     entry: PublisherEntry
     who: AllOf
-    what: tuple[TrustRule, ...] = field(default=(), converter=tuple)
+    what: tuple[TrustRule, ...] = ()
 
 
 @frozen
 class PolicyFile:
     """What a policy file says; empty where there is none."""
 
-    publishers: tuple[Publisher, ...] = field(default=(), converter=tuple)
+    publishers: tuple[Publisher, ...] = ()
     deny: Denied = field(factory=Denied)
 
 
@@ -103,99 +103,106 @@ def parse_policy(document: Mapping[str, Any], source: str) -> PolicyFile:
 unknown key 'identiy' (did you mean 'identity'?); publishers[0]: identity is required; correct it: \
 until then no plugin starts
     """
-    faults: list[str] = []
-    _unknown(document, ("publishers", "deny"), "", faults)
-    tables = _list(document.get("publishers", []), dict, "publishers", faults)
-    publishers = [_publisher(table, f"publishers[{n}]", faults) for n, table in enumerate(tables)]
-    deny = document.get("deny", {})
-    if not isinstance(deny, Mapping):
-        faults.append("deny: must be a table")
-        deny = {}
-    denied = _denied(deny, faults)
-    if faults:
-        message = f"trust policy {source}: {'; '.join(faults)}"
+    reader = _Reader()
+    reader.check_keys(document, ("publishers", "deny"))
+    tables = reader.listed(document, "publishers", dict)
+    publishers = [reader.publisher(table, f"publishers[{n}]") for n, table in enumerate(tables)]
+    denied = reader.denied(document.get("deny", {}))
+    if reader.faults:
+        message = f"trust policy {source}: {'; '.join(reader.faults)}"
         raise StigmemPluginError(message, fix="correct it: until then no plugin starts")
-    return PolicyFile([each for each in publishers if each], denied)
+    return PolicyFile(tuple(each for each in publishers if each), denied)
 
 
-def _publisher(table: Mapping[str, Any], where: str, faults: list[str]) -> Publisher | None:
-    before = len(faults)
-    _unknown(table, PUBLISHER_KEYS, where, faults)
-    texts = {
-        key: table.get(key)
-        for key in ("identity", "issuer", "repository", "workflow", "minimum_version")
-    }
-    for key, value in texts.items():
-        if value is not None and (not isinstance(value, str) or not value):
-            faults.append(f"{where}: {key} must be a string")
-    if texts["identity"] is None:
-        faults.append(f"{where}: identity is required")
-    if texts["workflow"] and not texts["repository"]:
-        faults.append(f"{where}: workflow is a path in the repository: name that too")
-    what: list[TrustRule] = []
-    if "plugins" in table:
-        what.append(MaySign(_list(table["plugins"], str, f"{where}: plugins", faults)))
-    if "capabilities" in table:
-        granted = _list(table["capabilities"], str, f"{where}: capabilities", faults)
-        if unknown := set(granted) - CAPABILITY_ALLOWLIST:
-            faults.append(f"{where}: {unknown_capabilities(unknown)}")
-        what.append(Within(granted))
-    if len(faults) > before:
-        return None
-    if minimum := texts["minimum_version"]:
-        version = _made(Version, minimum, InvalidVersion, f"{where}: minimum_version", faults)
-        what += [AtLeast(str(version))] if version else []
-    entry = _entry(str(texts["identity"]), texts["issuer"], where, faults)
-    if entry is None:
-        return None
-    who: list[TrustRule] = [SignedBy(entry)]
-    if repository := texts["repository"]:
-        who.append(FromRepository(repository))
-        if workflow := texts["workflow"]:
+class _Reader:
+    """Reads tables, and collects their faults."""
+
+    def __init__(self) -> None:
+        self.faults: list[str] = []
+
+    def publisher(self, table: Mapping[str, Any], where: str) -> Publisher | None:
+        """A publisher; None if something that it needs is at fault."""
+        self.check_keys(table, PUBLISHER_KEYS, where)
+        identity, issuer = self.text(table, "identity", where), self.text(table, "issuer", where)
+        if "identity" not in table:
+            self.faults.append(f"{where}: identity is required")
+        entry = self.made(partial(PublisherEntry.parse, issuer=issuer), identity, where)
+        what = self._bounds(table, where)
+        repository = self.text(table, "repository", where)
+        workflow = self.text(table, "workflow", where)
+        if workflow and not repository:
+            self.faults.append(f"{where}: workflow is a path in the repository: name that too")
+        if entry is None:
+            return None
+        who: list[TrustRule] = [SignedBy(entry)]
+        if repository:
+            who.append(FromRepository(repository))
+        if workflow:
             who.append(FromWorkflow(f"{repository}/{workflow}"))
-    return Publisher(entry, AllOf(who), what)
+        return Publisher(entry, AllOf(who), what)
 
+    def _bounds(self, table: Mapping[str, Any], where: str) -> tuple[TrustRule, ...]:
+        bounds: list[TrustRule] = []
+        if "plugins" in table:
+            bounds.append(MaySign(frozenset(self.listed(table, "plugins", str, where))))
+        if minimum := self.text(table, "minimum_version", where):
+            bounds += [b for b in [self.made(AtLeast, minimum, where)] if b]
+        if "capabilities" in table:
+            granted = frozenset(self.listed(table, "capabilities", str, where))
+            if unknown := granted - CAPABILITY_ALLOWLIST:
+                self.faults.append(f"{where}: {unknown_capabilities(unknown)}")
+            bounds.append(Within(granted))
+        return tuple(bounds)
 
-def _denied(table: Mapping[str, Any], faults: list[str]) -> Denied:
-    _unknown(table, DENY_KEYS, "deny", faults)
-    identities = _list(table.get("identities", []), str, "deny: identities", faults)
-    plugins = _list(table.get("plugins", []), str, "deny: plugins", faults)
-    entries = [_entry(text, None, "deny", faults) for text in identities]
-    requirements = [
-        _made(Requirement, text, InvalidRequirement, "deny: plugins", faults) for text in plugins
-    ]
-    return Denied([e for e in entries if e], [r for r in requirements if r])
+    def denied(self, table: Any) -> Denied:
+        """The deny list."""
+        if not isinstance(table, Mapping):
+            self.faults.append("deny: must be a table")
+            return Denied()
+        self.check_keys(table, DENY_KEYS, "deny")
+        identities = self.listed(table, "identities", str, "deny")
+        plugins = self.listed(table, "plugins", str, "deny")
+        entries = [self.made(PublisherEntry.parse, text, "deny") for text in identities]
+        versions = [self.made(_plugin_versions, text, "deny") for text in plugins]
+        return Denied(tuple(e for e in entries if e), tuple(v for v in versions if v))
 
+    def check_keys(self, table: Mapping[str, Any], known: Sequence[str], where: str = "") -> None:
+        """Note the keys that are not known, each with the nearest that is."""
+        unknown = [f"unknown key {key!r}{suggest(key, known)}" for key in table if key not in known]
+        self.faults += [f"{where}: {fault}" if where else fault for fault in unknown]
 
-def _entry(text: str, issuer: str | None, where: str, faults: list[str]) -> PublisherEntry | None:
-    try:
-        return PublisherEntry.parse(text, issuer)
-    except ValueError as error:
-        faults.append(f"{where}: {error}")
+    def text(self, table: Mapping[str, Any], key: str, where: str) -> str | None:
+        """A text; None if it is not there, or none."""
+        value = table.get(key)
+        if value is None or (isinstance(value, str) and value):
+            return value
+        self.faults.append(f"{where}: {key} must be a string, and not empty")
         return None
 
+    def listed(
+        self, table: Mapping[str, Any], key: str, kind: type[_T], where: str = ""
+    ) -> list[_T]:
+        """A list of one kind; empty if it is not there, or none."""
+        value = table.get(key, [])
+        if isinstance(value, list) and all(isinstance(each, kind) for each in value):
+            return value
+        names = "tables" if kind is dict else "strings"
+        self.faults.append(f"{where}: {key} must be a list of {names}".removeprefix(": "))
+        return []
 
-def _made(
-    make: Callable[[str], _T], text: str, error: type[Exception], where: str, faults: list[str]
-) -> _T | None:
-    try:
-        return make(text)
-    except error as fault:
-        faults.append(f"{where}: {describe(fault)}")
-        return None
+    def made(self, make: Callable[[str], _T], text: str | None, where: str) -> _T | None:
+        """What a text stands for; None if there is none, or it stands for nothing."""
+        try:
+            return None if text is None else make(text)
+        except ValueError as error:
+            self.faults.append(f"{where}: {error}")
+            return None
 
 
-def _list(value: Any, kind: type[_T], where: str, faults: list[str]) -> list[_T]:
-    if isinstance(value, list) and all(isinstance(each, kind) for each in value):
-        return value
-    faults.append(f"{where}: must be a list of {'tables' if kind is dict else 'strings'}")
-    return []
-
-
-def _unknown(
-    table: Mapping[str, Any], known: tuple[str, ...], where: str, faults: list[str]
-) -> None:
-    for key in table:
-        if key not in known:
-            prefix = f"{where}: " if where else ""
-            faults.append(f"{prefix}unknown key {key!r}{suggest(key, known)}")
+def _plugin_versions(text: str) -> Requirement:
+    """A plugin's name with the versions of it that are meant."""
+    requirement = Requirement(text)
+    if requirement.url or requirement.extras or requirement.marker:
+        message = f"{text!r} must be a plugin's name and a version specifier"
+        raise ValueError(message)
+    return requirement

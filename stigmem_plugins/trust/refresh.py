@@ -6,13 +6,13 @@ the root of trust that this package carries.
 
 from __future__ import annotations
 
-import os
 from importlib import resources
 from pathlib import Path
-from tempfile import NamedTemporaryFile, TemporaryDirectory
+from tempfile import TemporaryDirectory
 from typing import Final
 
 from stigmem_plugins.errors import FAILURES, StigmemPluginError, describe
+from stigmem_plugins.trust.replacing import replacing
 from stigmem_plugins.trust.root import TrustedRootFile
 
 PRODUCTION: Final = "https://tuf-repo-cdn.sigstore.dev"
@@ -32,7 +32,7 @@ def fetch_trusted_root(path: Path, url: str = PRODUCTION, bootstrap: bytes | Non
         StigmemPluginError: It cannot be fetched, does not verify, or cannot be written. A file
             that was there is as it was.
     """
-    from tuf.ngclient import Updater  # noqa: PLC0415  # slow to import
+    from tuf.ngclient.updater import Updater  # noqa: PLC0415  # slow to import
 
     base = url.rstrip("/")
     with TemporaryDirectory(prefix="stigmem-trust-") as folder:
@@ -54,25 +54,13 @@ def fetch_trusted_root(path: Path, url: str = PRODUCTION, bootstrap: bytes | Non
             message = f"cannot fetch the trusted root from {url}: {describe(error)}"
             raise StigmemPluginError(message, fix="check the network and the URL") from error
         TrustedRootFile.in_force(fetched).read()
-        _replace(path, Path(fetched).read_bytes())
+        try:
+            with replacing(path) as file:
+                file.write(Path(fetched).read_bytes())
+        except OSError as error:
+            message = f"cannot write {path}: {error.strerror}"
+            raise StigmemPluginError(message, fix="make its folder, and make it writable") from None
 
 
 def _pinned_root() -> bytes:
     return (resources.files(__package__) / "data" / "tuf_root.json").read_bytes()
-
-
-def _replace(path: Path, data: bytes) -> None:
-    try:
-        with NamedTemporaryFile(dir=path.parent, prefix=".", delete=False) as file:
-            try:
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
-                Path(file.name).chmod(0o644)
-                Path(file.name).replace(path)
-            except BaseException:
-                Path(file.name).unlink(missing_ok=True)
-                raise
-    except OSError as error:
-        message = f"cannot write {path}: {error.strerror}"
-        raise StigmemPluginError(message, fix="make its folder, and make it writable") from None

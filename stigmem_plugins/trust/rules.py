@@ -25,6 +25,10 @@ class TrustRule(Protocol):
         """Why not, as a clause about the plugin; None if it may."""
 
 
+def _rules(given: Iterable[TrustRule]) -> tuple[TrustRule, ...]:
+    return tuple(given)
+
+
 @frozen
 class AllOf:
     """Objects with the first of its rules that does.
@@ -35,7 +39,7 @@ class AllOf:
         'no rule is given'
     """
 
-    rules: tuple[TrustRule, ...] = field(converter=tuple)
+    rules: tuple[TrustRule, ...] = field(converter=_rules)
 
     def objection(self, signer: Signer, plugin: SignedPlugin) -> str | None:
         """The first objection."""
@@ -54,7 +58,7 @@ class AnyOf:
         'ada@example.com is not bob@example.com'
     """
 
-    rules: tuple[TrustRule, ...] = field(converter=tuple)
+    rules: tuple[TrustRule, ...] = field(converter=_rules)
 
     def objection(self, signer: Signer, plugin: SignedPlugin) -> str | None:
         """All objections."""
@@ -117,7 +121,7 @@ class FromWorkflow:
 class MaySign:
     """The plugin is one of those that a publisher may sign."""
 
-    names: frozenset[str] = field(converter=frozenset)
+    names: frozenset[str]
 
     def objection(self, signer: Signer, plugin: SignedPlugin) -> str | None:
         """A plugin of another name."""
@@ -144,7 +148,7 @@ class AtLeast:
 class Within:
     """The plugin's capabilities are some of those that a publisher's plugins may have."""
 
-    capabilities: frozenset[str] = field(converter=frozenset)
+    capabilities: frozenset[str]
 
     def objection(self, signer: Signer, plugin: SignedPlugin) -> str | None:
         """A capability beyond."""
@@ -162,14 +166,14 @@ class Denied:
         plugins: Plugin names, each with an optional version specifier.
 
     Example:
-        >>> denied = Denied(plugins=[Requirement("example-plugin<2")])
+        >>> denied = Denied(plugins=(Requirement("example-plugin<2"),))
         >>> denied.plugin("example-plugin", "1.0.0")
         'version 1.0.0 is denied by example-plugin<2 of the trust policy'
         >>> denied.plugin("example-plugin", "2.0.0")
     """
 
-    identities: tuple[PublisherEntry, ...] = field(default=(), converter=tuple)
-    plugins: tuple[Requirement, ...] = field(default=(), converter=tuple)
+    identities: tuple[PublisherEntry, ...] = ()
+    plugins: tuple[Requirement, ...] = ()
 
     def objection(self, signer: Signer, plugin: SignedPlugin) -> str | None:
         """A denied signer or plugin."""
@@ -181,9 +185,7 @@ class Denied:
     def plugin(self, name: str, version: str | None) -> str | None:
         """The objection to a plugin by its name and version, signed or not."""
         for denied in self.plugins:
-            if canonicalize_name(denied.name) == canonicalize_name(name) and (
-                _in(version, denied)
-            ):
+            if canonicalize_name(denied.name) == canonicalize_name(name) and (_in(version, denied)):
                 return f"version {version} is denied by {denied} of the trust policy"
         return None
 
@@ -203,4 +205,4 @@ def _version(text: str | None) -> Version | None:
 
 def any_listed(entries: Iterable[PublisherEntry]) -> AnyOf:
     """The rule of a plain list of publishers."""
-    return AnyOf(map(SignedBy, entries))
+    return AnyOf(SignedBy(entry) for entry in entries)

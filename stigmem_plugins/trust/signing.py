@@ -63,26 +63,32 @@ def prepare_wheel(path: Path) -> SignableWheel:
     """
     try:
         wheel = read_wheel(path)
-        contents = wheel.signable()
-        metadata = message_from_bytes(contents.get(f"{wheel.folder}/METADATA", b""))
-        name, version = metadata["Name"] or "", metadata["Version"] or ""
-        check_name(wheel, name, version)
-        text = contents.get(f"{wheel.folder}/entry_points.txt", b"")
-        factories = entry_points(text).get(ENTRY_POINT_GROUP, {})
-        if not factories:
-            message = f"it declares no {ENTRY_POINT_GROUP} entry point"
-            raise Unverified(message, "declare the plugin's factory in its pyproject.toml")
-        statement = PluginStatement(
-            name,
-            version,
-            {path: hashlib.sha256(data).hexdigest() for path, data in contents.items()},
-            _declared(path, factories),
-        )
-        check_metadata(contents, wheel.folder, statement)
+        return SignableWheel(wheel, _statement(wheel))
     except Unverified as finding:
+        message = f"cannot sign {path}: {finding.problem}"
         fix = finding.fix or "correct its build configuration, and build it anew"
-        raise StigmemPluginError(f"cannot sign {path}: {finding.problem}", fix=fix) from None
-    return SignableWheel(wheel, statement)
+        raise StigmemPluginError(message, fix=fix) from None
+
+
+def _statement(wheel: Wheel) -> PluginStatement:
+    """What is to be signed of a wheel.
+
+    Raises:
+        Unverified: Its name or its entry points are not what they should be.
+    """
+    contents = wheel.signable()
+    metadata = message_from_bytes(contents.get(f"{wheel.folder}/METADATA", b""))
+    name, version = metadata["Name"] or "", metadata["Version"] or ""
+    check_name(wheel, name, version)
+    text = contents.get(f"{wheel.folder}/entry_points.txt", b"")
+    factories = entry_points(text).get(ENTRY_POINT_GROUP, {})
+    if not factories:
+        message = f"it declares no {ENTRY_POINT_GROUP} entry point"
+        raise Unverified(message, "declare the plugin's factory in its pyproject.toml")
+    digests = {path: hashlib.sha256(data).hexdigest() for path, data in contents.items()}
+    statement = PluginStatement(name, version, digests, _declared(wheel.path, factories))
+    check_metadata(contents, wheel.folder, statement)
+    return statement
 
 
 def sign_prepared(prepared: SignableWheel, signer: StatementSigner) -> None:

@@ -83,13 +83,15 @@ class SignedPlugin:
             ValueError: A field is missing, unknown or malformed; so for TypeError.
         """
         if unknown := fields.keys() ^ {*_TEXTS, *_LISTS}:
-            message = f"plugin {shown(entry_point)} has other fields than expected: {sorted(unknown)}"
+            message = (
+                f"plugin {shown(entry_point)} has other fields than expected: {sorted(unknown)}"
+            )
             raise ValueError(message)
         texts = {name: _text(fields[name]) for name in _TEXTS}
         if not _FACTORY.fullmatch(texts["factory"]):
             message = f"factory {shown(texts['factory'])} is not module:attribute"
             raise ValueError(message)
-        lists = {name: _texts(fields[name]) for name in _LISTS}
+        lists: dict[str, Any] = {name: _texts(fields[name]) for name in _LISTS}
         return cls(entry_point=_text(entry_point), **texts, **lists)
 
     def fields(self) -> dict[str, Any]:
@@ -108,6 +110,10 @@ class SignedPlugin:
         ]
 
 
+def _by_entry_point(plugins: Iterable[SignedPlugin]) -> tuple[SignedPlugin, ...]:
+    return tuple(sorted(plugins, key=lambda plugin: plugin.entry_point))
+
+
 @frozen
 class PluginStatement:
     """What a publisher says of a wheel.
@@ -122,9 +128,7 @@ class PluginStatement:
     distribution: str
     version: str
     files: Mapping[str, str] = field(converter=FrozenDict)
-    plugins: tuple[SignedPlugin, ...] = field(
-        converter=lambda plugins: tuple(sorted(plugins, key=lambda each: each.entry_point))
-    )
+    plugins: tuple[SignedPlugin, ...] = field(converter=_by_entry_point)
 
     def predicate(self) -> dict[str, Any]:
         """The statement's predicate, as JSON has it."""
@@ -143,15 +147,13 @@ class PluginStatement:
             Unverified: It is something else than a statement about plugins of this form.
         """
         if payload_type != PAYLOAD_TYPE:
-            message = f"its signature is of the payload type {shown(payload_type)}, not {PAYLOAD_TYPE}"
+            message = (
+                f"its signature is of the payload type {shown(payload_type)}, not {PAYLOAD_TYPE}"
+            )
             raise Unverified(message)
         try:
             statement = json.loads(payload, object_pairs_hook=_unique)
-            if statement["_type"] != STATEMENT_TYPE or statement["predicateType"] != PREDICATE_TYPE:
-                kind = shown(statement["predicateType"])
-                message = f"its signature is of a statement about something else ({kind})"
-                raise Unverified(message)
-            predicate = statement["predicate"]
+            predicate = _predicate(statement)
             return cls(
                 distribution=_text(predicate["distribution"]),
                 version=_text(predicate["version"]),
@@ -185,6 +187,14 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         message = "a key occurs twice"
         raise ValueError(message)
     return found
+
+
+def _predicate(statement: Any) -> Any:
+    kinds = (statement["_type"], statement["predicateType"])
+    if kinds != (STATEMENT_TYPE, PREDICATE_TYPE):
+        message = f"its signature is of a statement about something else ({shown(kinds)})"
+        raise Unverified(message)
+    return statement["predicate"]
 
 
 def _text(value: Any) -> str:

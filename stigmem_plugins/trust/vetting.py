@@ -106,9 +106,7 @@ class VettedPlugin:
         }
 
 
-def vet(
-    installed: Iterable[InstalledDistribution], terms: TrustTerms
-) -> tuple[VettedPlugin, ...]:
+def vet(installed: Iterable[InstalledDistribution], terms: TrustTerms) -> tuple[VettedPlugin, ...]:
     """Verify what is signed, and decide what may be loaded.
 
     Returns:
@@ -142,7 +140,9 @@ def _nameless(distribution: InstalledDistribution) -> InstalledPlugin:
 
 def _refuse_twins(distribution: InstalledDistribution, *, required: bool) -> None:
     if distribution.others and (required or distribution.is_signed or not distribution.importable):
-        message = f"{distribution.name} is installed twice, also in {', '.join(distribution.others)}"
+        message = (
+            f"{distribution.name} is installed twice, also in {', '.join(distribution.others)}"
+        )
         raise Unverified(message, "uninstall all but one of them")
 
 
@@ -158,9 +158,7 @@ def _signed(
         )
         decision, error = None, None
         try:
-            decision = let_in(
-                terms.policy, verified.signer, signed, required=terms.required
-            )
+            decision = let_in(terms.policy, verified.signer, signed, required=terms.required)
         except Unverified as objection:
             error = refused(signed.name, objection)
         vetted.append(VettedPlugin(installed, verified, signed, decision, error))

@@ -6,13 +6,11 @@ import base64
 import csv
 import hashlib
 import io
-import os
 import stat
 import zipfile
 import zlib
 from collections.abc import Mapping
 from pathlib import Path
-from tempfile import NamedTemporaryFile
 from typing import Final
 
 from attrs import field, frozen
@@ -23,6 +21,7 @@ from stigmem_plugins.errors import describe
 from stigmem_plugins.trust.bundle import BundleVerifier, SignedStatement
 from stigmem_plugins.trust.files import check_metadata, digest_faults, record_faults, refuse_if
 from stigmem_plugins.trust.layout import belongs_to, layout_faults, metadata_folder
+from stigmem_plugins.trust.replacing import replacing
 from stigmem_plugins.trust.unverified import Unverified
 
 LARGEST_WHEEL: Final = 2**30
@@ -73,20 +72,16 @@ def read_wheel(path: Path) -> Wheel:
         with zipfile.ZipFile(path) as archive:
             members = [each for each in archive.infolist() if not each.is_dir()]
             size = sum(each.file_size for each in members)
-            if size > LARGEST_WHEEL:
-                message = f"it has {size} bytes unpacked, more than {LARGEST_WHEEL}"
-                raise Unverified(message)
-            contents = {each.filename: archive.read(each) for each in members}
-    except Unverified:
-        raise
+            contents = {e.filename: archive.read(e) for e in members if size <= LARGEST_WHEEL}
     except FileNotFoundError:
         message = "there is no such file"
         raise Unverified(message, "check the path", checked=False) from None
     except _UNREADABLE as error:
-        fix = "build or download it anew"
-        raise Unverified(
-            f"it is no wheel that can be read: {describe(error)}", fix, checked=False
-        ) from None
+        message = f"it is no wheel that can be read: {describe(error)}"
+        raise Unverified(message, "build or download it anew", checked=False) from None
+    if size > LARGEST_WHEEL:
+        message = f"it has {size} bytes unpacked, more than {LARGEST_WHEEL}"
+        raise Unverified(message)
     faults = [
         f"{each.filename}: a symlink cannot be protected"
         for each in members
@@ -139,10 +134,12 @@ def verify_wheel(path: Path, verifier: BundleVerifier) -> SignedStatement:
         raise Unverified(message, "have its publisher sign it with `stigmem-plugins sign`")
     signed = verifier.verify(wheel.contents[wheel.bundle])
     statement, contents = signed.statement, wheel.signable()
-    refuse_if([
-        *(f"missing: {each}" for each in sorted(statement.files.keys() - contents)),
-        *(f"not signed: {each}" for each in sorted(contents.keys() - statement.files.keys())),
-    ])
+    refuse_if(
+        [
+            *(f"missing: {each}" for each in sorted(statement.files.keys() - contents)),
+            *(f"not signed: {each}" for each in sorted(contents.keys() - statement.files.keys())),
+        ]
+    )
     refuse_if(digest_faults(contents, statement))
     check_name(wheel, statement.distribution, statement.version)
     check_metadata(contents, wheel.folder, statement)
@@ -160,21 +157,13 @@ def write_bundle(wheel: Wheel, bundle: bytes) -> None:
     """
     record = _with_row(wheel.contents[wheel.record], wheel.bundle, bundle)
     changed = {wheel.bundle: bundle, wheel.record: record}
-    with NamedTemporaryFile(dir=wheel.path.parent, prefix=".", suffix=".whl", delete=False) as file:
-        try:
-            with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
-                for member in wheel.members:
-                    if member.filename not in changed:
-                        archive.writestr(member, wheel.contents[member.filename])
-                for path, data in changed.items():
-                    archive.writestr(_like(wheel.members, wheel.record, path), data)
-            file.flush()
-            os.fsync(file.fileno())
-            Path(file.name).chmod(stat.S_IMODE(wheel.path.stat().st_mode))
-            Path(file.name).replace(wheel.path)
-        except BaseException:
-            Path(file.name).unlink(missing_ok=True)
-            raise
+    mode = stat.S_IMODE(wheel.path.stat().st_mode)
+    with replacing(wheel.path, mode) as file, zipfile.ZipFile(file, "w") as archive:
+        for member in wheel.members:
+            if member.filename not in changed:
+                archive.writestr(member, wheel.contents[member.filename])
+        for path, data in changed.items():
+            archive.writestr(_like(wheel.members, wheel.record, path), data)
 
 
 def _like(members: tuple[zipfile.ZipInfo, ...], model: str, path: str) -> zipfile.ZipInfo:

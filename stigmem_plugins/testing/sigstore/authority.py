@@ -14,8 +14,8 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509 import Certificate, CertificateSigningRequest, load_pem_x509_certificate
 from rfc3161_client import (
     HashAlgorithm,
-    TimestampRequestBuilder,
     TimeStampRequest,
+    TimestampRequestBuilder,
     TimeStampResponse,
     decode_timestamp_response,
 )
@@ -272,7 +272,8 @@ class _RekorV1(RekorClient):
         self._authority = authority
 
     def create_entry(self, request: EntryRequestBody) -> TransparencyLogEntry:
-        return TransparencyLogEntry._from_v1_response(self._authority.log_entry(request))
+        entry = self._authority.log_entry(request)
+        return TransparencyLogEntry._from_v1_response(entry)  # noqa: SLF001  # as its base does
 
 
 class _RekorV2(RekorV2Client):

@@ -56,17 +56,17 @@ def name(common_name: str) -> x509.Name:
 
 def key_usage(*, signs: bool) -> x509.KeyUsage:
     """Either to sign data, or to sign certificates."""
-    unused = {
-        usage: False
-        for usage in (
+    unused = dict.fromkeys(
+        (
             "content_commitment",
             "key_encipherment",
             "data_encipherment",
             "key_agreement",
             "encipher_only",
             "decipher_only",
-        )
-    }
+        ),
+        False,
+    )
     return x509.KeyUsage(
         digital_signature=signs, key_cert_sign=not signs, crl_sign=not signs, **unused
     )

@@ -94,7 +94,7 @@ def serve(authority: LocalAuthority) -> Iterator[ServedAuthority]:
 class _Handler(BaseHTTPRequestHandler):
     answering: LocalAuthority
 
-    def do_POST(self) -> None:  # noqa: N802  # the name that the base class looks for
+    def do_POST(self) -> None:  # the name that the base class looks for
         try:
             length = int(self.headers.get("Content-Length", 0))
             if not 0 <= length <= LARGEST_REQUEST:
