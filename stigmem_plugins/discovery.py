@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -173,7 +174,8 @@ def _key(distribution: Distribution) -> str:
 def _read(distribution: Distribution, group: str, *, importable: bool) -> InstalledDistribution:
     folder = _folder(distribution)
     points = distribution.entry_points.select(group=group)
-    is_signed = folder is not None and (folder / BUNDLE_NAME).exists()
+    has_bundle = folder is not None and os.path.lexists(folder / BUNDLE_NAME)
+    is_signed = has_bundle and group == ENTRY_POINT_GROUP  # what other groups name, nobody signs
     if not points and not is_signed:
         return InstalledDistribution("", None, ())
     name, version = distribution.name, distribution.version

@@ -431,5 +431,5 @@ def check(row: Attack, site: Site) -> None:
     assert [name for name in row.names if name not in report["error"]] == []
     ((kind, _, reason, signed_by),) = report["audit"]
     assert (kind, reason) == ("plugin.registration_failed", "signature")
-    if "untrusted" not in report["error"] and "may not sign" not in report["error"]:
-        assert signed_by == "unsigned"
+    is_verified = "untrusted identity" in report["error"] or "may not sign" in report["error"]
+    assert (signed_by != "unsigned") == is_verified

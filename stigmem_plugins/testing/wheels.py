@@ -18,6 +18,7 @@ def build_wheel(
     *,
     version: str = "1.0.0",
     plugins: Mapping[str, str] | None = None,
+    scripts: Mapping[str, str] | None = None,
     requires: Iterable[str] = (),
 ) -> Path:
     """Make a wheel that pip installs.
@@ -28,6 +29,7 @@ def build_wheel(
         files: The contents of its files by path.
         version: Its version.
         plugins: The values of its plugin entry points by name.
+        scripts: The values of its commands by name.
         requires: What it depends on.
 
     Returns:
@@ -43,7 +45,13 @@ def build_wheel(
     info = f"{stem}.dist-info"
     metadata = ["Metadata-Version: 2.1", f"Name: {distribution}", f"Version: {version}"]
     metadata += [f"Requires-Dist: {requirement}" for requirement in requires]
-    points = [f"{name} = {value}" for name, value in (plugins or {}).items()]
+    groups = {ENTRY_POINT_GROUP: plugins, "console_scripts": scripts}
+    points = [
+        line
+        for group, values in groups.items()
+        if values
+        for line in (f"[{group}]", *(f"{name} = {value}" for name, value in values.items()))
+    ]
     wheel = ["Wheel-Version: 1.0", "Generator: stigmem-plugins", "Root-Is-Purelib: true"]
     contents = {
         **files,
@@ -51,7 +59,7 @@ def build_wheel(
         f"{info}/WHEEL": "\n".join([*wheel, "Tag: py3-none-any", ""]),
     }
     if points:
-        contents[f"{info}/entry_points.txt"] = "\n".join([f"[{ENTRY_POINT_GROUP}]", *points, ""])
+        contents[f"{info}/entry_points.txt"] = "\n".join([*points, ""])
     data = {path: c.encode() if isinstance(c, str) else c for path, c in contents.items()}
     record = "".join(_row(path, content) for path, content in data.items())
     data[f"{info}/RECORD"] = f"{record}{info}/RECORD,,\n".encode()

@@ -54,17 +54,17 @@ def read_installed(root: Path, folder: str, statement: PluginStatement) -> dict[
         Unverified: A file is changed, missing or not signed, or cannot be read; names it.
     """
     refuse_if(layout_faults(statement.files))
-    signed = statement.files.keys()
+    place, signed = os.fspath(root), statement.files.keys()
     tops = {top_level(path) for path in signed} | {folder}
     try:
-        present = {path for top in tops for path in _walk(root, top)}
+        present = {path for top in tops for path in _walk(place, top)}
         faults = [f"missing: {path}" for path in sorted(signed - present)]
         extra = sorted(path for path in present - signed if not _is_installers(path, folder))
         faults += [f"not signed: {path}" for path in extra]
-        faults += _shadows(root, signed)
+        faults += _shadows(place, signed)
         refuse_if(faults)
-        contents = {path: _read(root, path) for path in sorted(signed)}
-        record = _read(root, f"{folder}/RECORD") if f"{folder}/RECORD" in present else b""
+        contents = {path: _read(place, path) for path in sorted(signed)}
+        record = _read(place, f"{folder}/RECORD") if f"{folder}/RECORD" in present else b""
     except OSError as error:
         message = f"cannot read {error.filename}: {error.strerror}"
         raise Unverified(message, "make it readable for the node", checked=False) from None
@@ -146,7 +146,7 @@ def entry_points(text: bytes) -> dict[str, dict[str, str]]:
     return {group: dict(parser[group]) for group in parser.sections()}
 
 
-def _walk(root: Path, top: str) -> Iterator[str]:
+def _walk(root: str, top: str) -> Iterator[str]:
     """The paths of all files in a folder, or that of the file itself.
 
     Raises:
@@ -154,14 +154,14 @@ def _walk(root: Path, top: str) -> Iterator[str]:
         OSError: Something cannot be read.
     """
     try:
-        mode = os.lstat(root / top).st_mode
+        mode = os.lstat(f"{root}/{top}").st_mode
     except FileNotFoundError:
         return
     pending = [(top, stat.S_ISDIR(mode), stat.S_ISREG(mode))]
     while pending:
         path, is_folder, is_file = pending.pop()
         if is_folder:
-            with os.scandir(root / path) as entries:
+            with os.scandir(f"{root}/{path}") as entries:
                 pending += [
                     (
                         f"{path}/{entry.name}",
@@ -185,7 +185,7 @@ def _is_installers(path: str, folder: str) -> bool:
     return parts[-2:-1] == ["__pycache__"] and path.endswith(".pyc")
 
 
-def _shadows(root: Path, signed: Collection[str]) -> list[str]:
+def _shadows(root: str, signed: Collection[str]) -> list[str]:
     """What stands beside the signed files and could be imported in their place."""
     suffixes = ("", *all_suffixes())
     owned = {top_level(path) for path in signed}
@@ -193,12 +193,12 @@ def _shadows(root: Path, signed: Collection[str]) -> list[str]:
     return [
         f"not signed: {name} has the name of a signed module"
         for name in sorted(candidates - owned)
-        if os.path.lexists(root / name)
+        if os.path.lexists(f"{root}/{name}")
     ]
 
 
-def _read(root: Path, path: str) -> bytes:
-    with os.fdopen(os.open(root / path, _FLAGS), "rb") as file:
+def _read(root: str, path: str) -> bytes:
+    with os.fdopen(os.open(f"{root}/{path}", _FLAGS), "rb") as file:
         return file.read()
 
 

@@ -87,9 +87,17 @@ def belongs_to(folder: str, distribution: str, version: str) -> bool:
         True
     """
     name, _, installed = folder.removesuffix(".dist-info").rpartition("-")
-    return same_distribution(name, distribution) and canonicalize_version(
-        installed
-    ) == canonicalize_version(version)
+    return same_distribution(name, distribution) and same_version(installed, version)
+
+
+def same_version(one: str, other: str) -> bool:
+    """Whether two spellings are of one version.
+
+    Example:
+        >>> same_version("1.0", "1.0.0"), same_version("1.0-rc1", "1.0rc1")
+        (True, True)
+    """
+    return canonicalize_version(one) == canonicalize_version(other)
 
 
 def layout_faults(paths: Collection[str]) -> list[str]:

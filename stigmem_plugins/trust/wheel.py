@@ -20,7 +20,12 @@ from stigmem_plugins.discovery import BUNDLE_NAME
 from stigmem_plugins.errors import describe
 from stigmem_plugins.trust.bundle import BundleVerifier, SignedStatement
 from stigmem_plugins.trust.files import check_metadata, digest_faults, record_faults, refuse_if
-from stigmem_plugins.trust.layout import belongs_to, layout_faults, metadata_folder
+from stigmem_plugins.trust.layout import (
+    belongs_to,
+    layout_faults,
+    metadata_folder,
+    same_version,
+)
 from stigmem_plugins.trust.replacing import replacing
 from stigmem_plugins.trust.unverified import Unverified
 
@@ -109,7 +114,7 @@ def check_name(wheel: Wheel, distribution: str, version: str) -> None:
         name, named, _, _ = parse_wheel_filename(wheel.path.name)
     except InvalidWheelFilename as error:
         raise Unverified(str(error)) from None
-    if name != canonicalize_name(distribution) or str(named) != version:
+    if name != canonicalize_name(distribution) or not same_version(str(named), version):
         message = f"it contains {distribution} {version}, and its name says {name} {named}"
         raise Unverified(message)
     if not belongs_to(wheel.folder, distribution, version):
