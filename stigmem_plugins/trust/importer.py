@@ -126,7 +126,7 @@ class _Resource(Traversable):
         return self.path.rpartition("/")[2]
 
     def iterdir(self) -> Iterator[Traversable]:
-        start = f"{self.path}/"
+        start = f"{self.path}/" if self.path else ""
         names = {
             path.removeprefix(start).partition("/")[0]
             for path in self.verified.digests
@@ -138,11 +138,11 @@ class _Resource(Traversable):
         return self.path in self.verified.digests
 
     def is_dir(self) -> bool:
-        return any(path.startswith(f"{self.path}/") for path in self.verified.digests)
+        return not self.path or any(p.startswith(f"{self.path}/") for p in self.verified.digests)
 
     def joinpath(self, *descendants: Any) -> Traversable:
-        parts = [part for each in descendants for part in str(each).split("/") if part != "."]
-        return _Resource(self.verified, "/".join([self.path, *parts]))
+        parts = [part for each in (self.path, *descendants) for part in str(each).split("/")]
+        return _Resource(self.verified, "/".join(p for p in parts if p not in {"", "."}))
 
     def __truediv__(self, child: Any) -> Traversable:
         return self.joinpath(child)
