@@ -246,9 +246,7 @@ def another_ref(site: Site) -> None:
 def another_issuer(site: Site) -> None:
     identity = "ada@example.com"
     site.environ["STIGMEM_PLUGIN_TRUSTED_PUBLISHERS"] = f"{identity}@{ISSUER}"
-    site.reinstall(
-        site.sign(site.wheel(), identity=identity, issuer="https://issuer.example")
-    )
+    site.reinstall(site.sign(site.wheel(), identity=identity, issuer="https://issuer.example"))
 
 
 @attack("a trusted publisher signs a name that is not theirs", "may not sign 'good-plugin'")

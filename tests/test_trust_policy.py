@@ -71,7 +71,11 @@ def objection(chosen: PluginTrustPolicy, signer: Signer = TAG) -> str:
         ),
         ("ada@example.com", Signer("ada@example.com", "https://anybody.example"), True),
         ("ada@example.com@https://a.example", Signer("ada@example.com", "https://a.example"), True),
-        ("ada@example.com@https://a.example", Signer("ada@example.com", "https://b.example"), False),
+        (
+            "ada@example.com@https://a.example",
+            Signer("ada@example.com", "https://b.example"),
+            False,
+        ),
         # A host's own word for an identity: no issuer is known.
         (TAG.identity, Signer(TAG.identity), True),
         ("ada@example.com", Signer("ada@example.com"), True),
