@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
@@ -62,7 +63,8 @@ class SigstoreClient:
             fix = "check the network" if trust_config is None else "correct the file"
             raise StigmemPluginError(message, fix=fix) from error
 
-    def signer(self) -> AbstractContextManager[Signer]:
+    @contextmanager
+    def signer(self) -> Iterator[Signer]:
         """What signs, with one certificate for all that is signed in the block.
 
         Raises:
@@ -70,7 +72,15 @@ class SigstoreClient:
         """
         from sigstore.sign import SigningContext  # noqa: PLC0415  # slow to import
 
-        return SigningContext.from_trust_config(self.config).signer(self.token)
+        with ExitStack() as stack:
+            try:
+                context = SigningContext.from_trust_config(self.config)
+                signer = stack.enter_context(context.signer(self.token))
+            except FAILURES as error:
+                message = f"the Sigstore instance gives no certificate: {describe(error)}"
+                fix = "check the network and the identity token, and try again"
+                raise StigmemPluginError(message, fix=fix) from error
+            yield signer
 
     def verified(self, wheel: Path) -> SignedStatement:
         """Verify a wheel that was just signed, against the instance's own root.
