@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import configparser
 import csv
+import errno
 import hashlib
 import io
 import os
@@ -63,15 +64,20 @@ def read_installed(root: Path, folder: str, statement: PluginStatement) -> dict[
         faults += [f"not signed: {path}" for path in extra]
         faults += _shadows(place, signed)
         refuse_if(faults)
-        contents = {path: _read(place, path) for path in sorted(signed)}
-        record = _read(place, f"{folder}/RECORD") if f"{folder}/RECORD" in present else b""
+        contents = {path: read_regular(place, path) for path in sorted(signed)}
+        record = read_regular(place, f"{folder}/RECORD") if f"{folder}/RECORD" in present else b""
     except OSError as error:
-        message = f"cannot read {error.filename}: {error.strerror}"
-        raise Unverified(message, "make it readable for the node", checked=False) from None
+        raise unreadable(error) from None
     refuse_if(digest_faults(contents, statement))
     check_metadata(contents, folder, statement)
     refuse_if(record_faults(record, contents, folder))
     return {path: data for path, data in contents.items() if _is_kept(path)}
+
+
+def unreadable(error: OSError) -> Unverified:
+    """The finding about a file or folder that cannot be read."""
+    message = f"cannot read {error.filename}: {error.strerror}"
+    return Unverified(message, "make it readable for the node", checked=False)
 
 
 def refuse_if(faults: list[str]) -> None:
@@ -197,9 +203,22 @@ def _shadows(root: str, signed: Collection[str]) -> list[str]:
     ]
 
 
-def _read(root: str, path: str) -> bytes:
-    with os.fdopen(os.open(f"{root}/{path}", _FLAGS), "rb") as file:
-        return file.read()
+def read_regular(root: str, path: str) -> bytes:
+    """Read a file that is one: through a link is not looked, and for a pipe not waited.
+
+    Raises:
+        Unverified: It is something else.
+        OSError: It cannot be read.
+    """
+    try:
+        with os.fdopen(os.open(f"{root}/{path}", _FLAGS), "rb") as file:
+            if stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                return file.read()
+    except OSError as error:
+        if error.errno not in {errno.ELOOP, errno.EISDIR}:
+            raise
+    message = f"symlink or special file: {path}"
+    raise Unverified(message)
 
 
 def _is_kept(path: str) -> bool:

@@ -10,7 +10,7 @@ from attrs import frozen
 
 from stigmem_plugins.discovery import BUNDLE_NAME, InstalledDistribution
 from stigmem_plugins.trust.bundle import BundleVerifier
-from stigmem_plugins.trust.files import read_installed
+from stigmem_plugins.trust.files import read_installed, read_regular, unreadable
 from stigmem_plugins.trust.importer import VerifiedFiles
 from stigmem_plugins.trust.layout import belongs_to, module_names
 from stigmem_plugins.trust.signer import Signer
@@ -50,16 +50,11 @@ def verify_installed(
     if info is None or not distribution.is_signed:
         message = "it carries no signature"
         raise Unverified(message)
-    bundle = info / BUNDLE_NAME
     try:
-        if bundle.is_symlink():
-            message = f"symlink or special file: {info.name}/{BUNDLE_NAME}"
-            raise Unverified(message)
-        content = bundle.read_bytes()
+        bundle = read_regular(str(info.parent), f"{info.name}/{BUNDLE_NAME}")
     except OSError as error:
-        message = f"cannot read {bundle}: {error.strerror}"
-        raise Unverified(message, "make it readable for the node", checked=False) from None
-    signed = verifier.verify(content)
+        raise unreadable(error) from None
+    signed = verifier.verify(bundle)
     statement = signed.statement
     if not belongs_to(info.name, statement.distribution, statement.version):
         message = (
