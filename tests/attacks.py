@@ -23,11 +23,11 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from stigmem_plugins.discovery import BUNDLE_NAME
 from stigmem_plugins.testing.sigstore import LocalAuthority
 from stigmem_plugins.testing.wheels import build_wheel
-import pytest
-
 from tests.signed import ISSUER, PUBLISHER, good_wheel, plugin_files, python_in, sign_anyway
 
 Installer = Callable[[Path, Path], None]
@@ -49,7 +49,7 @@ START = """
         "registered": registry.plugin_registration_order(),
         "signed_by": [info.signed_by for info in registry.plugin_infos()],
         "audit": [
-            [e.event_type, e.metadata["plugin_name"], e.metadata.get("reason"), e.metadata["signed_by"]]
+            [e.event_type, *map(e.metadata.get, ("plugin_name", "reason", "signed_by"))]
             for e in registry.audit_events
         ],
     }))
@@ -126,10 +126,13 @@ class Attack:
 ATTACKS: list[Attack] = []
 
 
-def attack(title: str, *names: str, runs: tuple[str, ...] | None = None) -> Any:
+Act = Callable[[Site], None]
+
+
+def attack(title: str, *names: str, runs: tuple[str, ...] | None = None) -> Callable[[Act], Act]:
     """Add a row to the table."""
 
-    def add(act: Callable[[Site], None]) -> Callable[[Site], None]:
+    def add(act: Act) -> Act:
         ATTACKS.append(Attack(title, act, names, runs))
         return act
 

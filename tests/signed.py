@@ -9,12 +9,13 @@ import subprocess
 import sys
 import textwrap
 import zipfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from sigstore.dsse import StatementBuilder, Subject
 
-from stigmem_plugins.testing.sigstore import GITHUB_ISSUER, LocalAuthority
+from stigmem_plugins.testing.sigstore import LocalAuthority
 from stigmem_plugins.testing.wheels import build_wheel
 from stigmem_plugins.trust.statement import PREDICATE_TYPE, PluginStatement, SignedPlugin
 from stigmem_plugins.trust.wheel import Wheel, write_bundle
@@ -75,7 +76,7 @@ def sign_anyway(
     *,
     factory: str = "good_plugin:plugin_manifest",
     identity: str = PUBLISHER,
-    **fields: Any,
+    fields: Mapping[str, Any] | None = None,
 ) -> Path:
     """Sign a wheel that `sign` would refuse, as somebody with a tool of their own could."""
     with zipfile.ZipFile(wheel) as archive:
@@ -94,7 +95,7 @@ def sign_anyway(
             "capabilities": ("audit.emit",),
             "hooks": ("capability_check",),
             "depends_on": (),
-            **fields,
+            **(fields or {}),
         }
     )
     name, version = stem.replace("_", "-").rsplit("-", 1)

@@ -6,9 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from stigmem_plugins.testing.sigstore import LocalAuthority
 from tests import attacks
-from tests.attacks import ATTACKS, Attack, Site
+from tests.attacks import ATTACKS, Attack
 from tests.signed import PUBLISHER, with_uv
 
 make_site = attacks.site_fixture(with_uv)

@@ -1,4 +1,4 @@
-"""Bundles: real ones of the public instance, mutated ones, and the trusted root they are held to."""
+"""Bundles, real ones and mutated ones, and the trusted root that they are held against."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import base64
 import json
 import random
 from collections.abc import Iterator
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -55,14 +55,14 @@ def pinned() -> BundleVerifier:
     return BundleVerifier.of(TrustedRootFile.in_force(None))
 
 
+TRAILOFBITS = "https://github.com/trailofbits"
 REAL = {
     "pypi_attestation_models-0.0.4a2.sigstore.json": (
-        "https://github.com/trailofbits/pypi-attestation-models/.github/workflows/release.yml"
-        "@refs/tags/v0.0.4a2",
+        f"{TRAILOFBITS}/pypi-attestation-models/.github/workflows/release.yml@refs/tags/v0.0.4a2",
         GITHUB,
     ),
     "pypi_attestations-0.0.19.slsa.attestation.json": (
-        "https://github.com/trailofbits/pypi-attestations/.github/workflows/release.yml@refs/tags/v0.0.19",
+        f"{TRAILOFBITS}/pypi-attestations/.github/workflows/release.yml@refs/tags/v0.0.19",
         GITHUB,
     ),
     "gitlab_oidc_project-0.0.3.attestation.json": (
@@ -146,7 +146,7 @@ def mutated(text: bytes, chance: random.Random) -> bytes:
     for key in way:
         place = place[key]
     if kind == 2:
-        wrong = [None, "", 0, -1, [], {}, "AAAA", "é", 2**70, 1.5, True]
+        wrong: list[Any] = [None, "", 0, -1, [], {}, "AAAA", "é", 2**70, 1.5, True]
         place[last] = chance.choice(wrong)
         if chance.random() < 0.3:
             del place[last]
@@ -204,15 +204,12 @@ def test_a_bundle_of_any_size_is_no_burden(monkeypatch: pytest.MonkeyPatch) -> N
 
 
 @pytest.mark.parametrize("rekor", ["v1", "v2"])
-@pytest.mark.parametrize("year", [1971, 2001, 2150])
+@pytest.mark.parametrize("year", [2001, 2099])
 def test_a_clock_that_is_far_off_changes_nothing(rekor: Any, year: int) -> None:
     """Bundles are judged by the time that log and timestamps give, not by the node's clock."""
     now = datetime(year, 6, 1, tzinfo=UTC)
-    authority = LocalAuthority(
-        rekor=rekor, now=lambda: now, certificate_lifetime=timedelta(days=365 * 70)
-    )
+    authority = LocalAuthority(rekor=rekor, now=lambda: now)
     statement = in_toto(PluginStatement("example", "1", {"a.py": "0" * 64}, ()))
-    # The signer itself looks at the real clock: its certificate must be valid now, too.
     bundle = authority.sign_statement(statement, identity=PUBLISHER)
     verifier = BundleVerifier("local", lambda: authority.trusted_root)
     assert verifier.verify(bundle.to_json().encode()).signer.identity == PUBLISHER
@@ -261,7 +258,7 @@ def test_the_services_of_a_root_can_be_listed(tmp_path: Path) -> None:
     assert "https://rekor.sigstore.dev, since 2021-01-12" in root.services()["transparency log"]
     own = LocalAuthority().write_trusted_root(tmp_path / "root.json")
     assert TrustedRootFile.in_force(str(own)).services()["timestamp authority"] == [
-        "https://timestamps.local, since 1970-01-01"
+        "https://tsa.localhost, 2000-01-01 to 2100-01-01"
     ]
     (tmp_path / "odd.json").write_text('{"tlogs": [{"baseUrl": "x"}]}')
     with pytest.raises(StigmemPluginError, match="is none"):

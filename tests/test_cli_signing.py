@@ -74,10 +74,12 @@ def results(*arguments: str | Path) -> list[dict[str, Any]]:
 # sign
 
 
-def test_wheels_are_signed_with_a_token_over_http(tmp_path: Path, served: ServedAuthority) -> None:
+def test_wheels_are_signed_with_a_token_over_http(
+    tmp_path: Path, authority: LocalAuthority, served: ServedAuthority
+) -> None:
     """Several at once, each told when it is done; then they verify."""
     config = served.write_trust_config(tmp_path / "config.json")
-    token = served.authority.identity_token(PUBLISHER)
+    token = authority.identity_token(PUBLISHER)
     one, two = good_wheel(tmp_path), good_wheel(tmp_path, version="2.0.0")
     result = run("sign", one, two, "--identity-token", token, "--trust-config", config)
     assert result.exit_code == 0, result.output
@@ -90,31 +92,39 @@ def test_wheels_are_signed_with_a_token_over_http(tmp_path: Path, served: Served
 
 
 def test_the_token_can_come_from_the_environment(
-    tmp_path: Path, served: ServedAuthority, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path,
+    authority: LocalAuthority,
+    served: ServedAuthority,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Where it is not seen in a list of processes."""
     config = served.write_trust_config(tmp_path / "config.json")
-    monkeypatch.setenv("SIGSTORE_IDENTITY_TOKEN", served.authority.identity_token(PUBLISHER))
+    monkeypatch.setenv("SIGSTORE_IDENTITY_TOKEN", authority.identity_token(PUBLISHER))
     result = run("sign", good_wheel(tmp_path), "--trust-config", config)
     assert result.exit_code == 0, result.output
     assert "[1/1]" not in result.stdout
 
 
 def test_a_ci_jobs_credential_is_found(
-    tmp_path: Path, served: ServedAuthority, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path,
+    authority: LocalAuthority,
+    served: ServedAuthority,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """As GitLab offers it: a variable with the token."""
     config = served.write_trust_config(tmp_path / "config.json")
     monkeypatch.setenv("GITLAB_CI", "true")
-    monkeypatch.setenv("SIGSTORE_ID_TOKEN", served.authority.identity_token(PUBLISHER))
+    monkeypatch.setenv("SIGSTORE_ID_TOKEN", authority.identity_token(PUBLISHER))
     result = run("sign", good_wheel(tmp_path), "--trust-config", config)
     assert result.exit_code == 0, result.output
 
 
-def test_no_wheel_is_signed_if_one_cannot_be(tmp_path: Path, served: ServedAuthority) -> None:
+def test_no_wheel_is_signed_if_one_cannot_be(
+    tmp_path: Path, authority: LocalAuthority, served: ServedAuthority
+) -> None:
     """All are looked at before the first is."""
     config = served.write_trust_config(tmp_path / "config.json")
-    token = served.authority.identity_token(PUBLISHER)
+    token = authority.identity_token(PUBLISHER)
     good = good_wheel(tmp_path)
     bad = good_wheel(tmp_path, version="2.0.0", plugins={"good": "absent:make"})
     before = good.read_bytes()
@@ -147,10 +157,13 @@ def test_without_an_identity_nothing_is_signed(
 
 
 def test_a_configuration_that_cannot_be_used_is_named(
-    tmp_path: Path, served: ServedAuthority, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path,
+    authority: LocalAuthority,
+    served: ServedAuthority,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """A file that is none; the public one without a network."""
-    token, config = served.authority.identity_token(PUBLISHER), tmp_path / "config.json"
+    token, config = authority.identity_token(PUBLISHER), tmp_path / "config.json"
     config.write_text("{}")
     result = run("sign", good_wheel(tmp_path), "--identity-token", token, "--trust-config", config)
     assert result.exit_code == 1
@@ -182,14 +195,17 @@ def test_an_instance_that_does_not_answer_is_named(
 
 
 def test_a_new_signature_that_does_not_verify_is_reported(
-    tmp_path: Path, served: ServedAuthority, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path,
+    authority: LocalAuthority,
+    served: ServedAuthority,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """By the instance's own root, before anybody relies on it."""
     document = json.loads(served.trust_config_json())
     document["trustedRoot"]["tlogs"] = json.loads(LocalAuthority().trusted_root_json())["tlogs"]
     config = tmp_path / "config.json"
     config.write_text(json.dumps(document))
-    token = served.authority.identity_token(PUBLISHER)
+    token = authority.identity_token(PUBLISHER)
     result = run("sign", good_wheel(tmp_path), "--identity-token", token, "--trust-config", config)
     assert result.exit_code == 1
     assert "was signed, and does not verify" in result.stderr
@@ -361,7 +377,7 @@ def test_signed_manifests_are_judged_without_importing_them(
     wheel = build_wheel(
         tmp_path, "good-plugin", files, plugins={"good": "good_plugin:plugin_manifest"}
     )
-    unpack(sign_anyway(authority, wheel, **fields), site)
+    unpack(sign_anyway(authority, wheel, fields=fields), site)
     (plugin,) = json.loads(run("list", "--json").stdout)["plugins"]
     assert plugin["status"] in {"refused", "failed"}
     assert says in plugin["problem"]
@@ -432,7 +448,9 @@ def test_trust_show_says_what_is_in_force(tmp_path: Path, monkeypatch: pytest.Mo
     assert facts["denied"] == ["eve@example.com", "bad-plugin<2"]
     assert facts["root"].endswith("root.json")
     assert facts["root_taken"] is None
-    assert "transparency log: https://rekor.local, since 1970-01-01" in facts["services"]
+    assert (
+        "transparency log: https://rekor.localhost, 2000-01-01 to 2100-01-01" in facts["services"]
+    )
 
 
 def test_trust_show_says_when_the_pinned_root_was_taken(monkeypatch: pytest.MonkeyPatch) -> None:

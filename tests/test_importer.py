@@ -12,6 +12,7 @@ import sys
 import traceback
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -48,13 +49,13 @@ def make(tmp_path: Path) -> Make:
 def served(make: Make) -> Iterator[VerifiedFiles]:
     """The files, importable while the test runs."""
     files = make(FILES)
-    with pytest.raises(EndOfTest), FINDER.attempt() as serve:
+    with pytest.raises(EndOfTestError), FINDER.attempt() as serve:
         serve(files)
         yield files
-        raise EndOfTest
+        raise EndOfTestError
 
 
-class EndOfTest(Exception):
+class EndOfTestError(Exception):
     """Makes the attempt fail, so that nothing of it is left."""
 
 
@@ -94,10 +95,9 @@ def test_modules_look_like_ordinary_ones(served: VerifiedFiles) -> None:
     (served.root / "vpkg/one.py").unlink()
     linecache.clearcache()
     assert "def boom" in inspect.getsource(one.boom)
-    try:
+    with pytest.raises(ValueError, match="boom") as raised:
         one.boom()
-    except ValueError as error:
-        assert "raise ValueError('boom')" in "".join(traceback.format_exception(error))
+    assert "raise ValueError('boom')" in "".join(traceback.format_exception(raised.value))
 
 
 def test_data_files_are_verified_when_they_are_read(served: VerifiedFiles) -> None:
@@ -127,7 +127,7 @@ def test_data_files_are_verified_when_they_are_read(served: VerifiedFiles) -> No
     with pytest.raises(FileNotFoundError, match="not among the signed files"):
         (root / "data/new.txt").read_text()
     for name in ("vpkg.one", "vtop"):
-        spec = importlib.import_module(name).__spec__
+        spec: Any = importlib.import_module(name).__spec__
         beside = spec.loader.get_resource_reader(name).files()
         assert beside.is_dir()
         assert beside.joinpath(f"{name.rpartition('.')[2]}.py").is_file()
@@ -147,9 +147,9 @@ def test_serving_the_same_files_again_changes_nothing(make: Make) -> None:
         with finder.attempt() as serve:
             serve(files)
         value = load("vagain:VALUE")
-        with pytest.raises(EndOfTest), finder.attempt() as serve:
+        with pytest.raises(EndOfTestError), finder.attempt() as serve:
             serve(VerifiedFiles(files.root, files.digests, files.sources))
-            raise EndOfTest
+            raise EndOfTestError
         assert load("vagain:VALUE") is value
     finally:
         sys.meta_path.remove(finder)
@@ -190,10 +190,10 @@ def test_a_module_that_is_imported_already_is_refused(
 def test_nothing_is_left_of_an_attempt_that_failed(make: Make) -> None:
     """Neither the modules that were imported nor the way to import them."""
     files = make({"vgone/__init__.py": "", "vgone/part.py": ""})
-    with pytest.raises(EndOfTest), FINDER.attempt() as serve:
+    with pytest.raises(EndOfTestError), FINDER.attempt() as serve:
         serve(files)
         importlib.import_module("vgone.part")
-        raise EndOfTest
+        raise EndOfTestError
     assert not {"vgone", "vgone.part"} & sys.modules.keys()
     with pytest.raises(ModuleNotFoundError):
         importlib.import_module("vgone")

@@ -13,16 +13,9 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
-from securesystemslib.signer import CryptoSigner
-from tuf.api.metadata import (
-    Metadata,
-    MetaFile,
-    Root,
-    Snapshot,
-    TargetFile,
-    Targets,
-    Timestamp,
-)
+from securesystemslib.signer._crypto_signer import CryptoSigner
+from tuf.api._payload import MetaFile, Root, Snapshot, TargetFile, Targets, Timestamp
+from tuf.api.metadata import Metadata
 
 from stigmem_plugins.cli import main
 from stigmem_plugins.testing.sigstore import LocalAuthority
@@ -30,7 +23,7 @@ from stigmem_plugins.trust import refresh
 
 
 class Quiet(SimpleHTTPRequestHandler):
-    def log_message(self, format: str, *args: Any) -> None:
+    def log_message(self, *_args: Any) -> None:
         """Say nothing."""
 
 
@@ -57,13 +50,14 @@ def publish(folder: Path, files: dict[str, bytes]) -> Path:
         (folder / "targets" / name).write_bytes(data)
     snapshot = Snapshot(expires=root.expires, meta={"targets.json": MetaFile(1)})
     timestamp = Timestamp(expires=root.expires, snapshot_meta=MetaFile(1))
-    for name, signed in {
+    roles: dict[str, Any] = {
         "1.root.json": root,
         "targets.json": targets,
         "snapshot.json": snapshot,
         "timestamp.json": timestamp,
-    }.items():
-        metadata = Metadata(signed)
+    }
+    for name, signed in roles.items():
+        metadata: Metadata[Any] = Metadata(signed)
         metadata.sign(signer)
         metadata.to_file(str(folder / name))
     return folder / "1.root.json"
@@ -164,7 +158,7 @@ def test_a_place_that_cannot_be_written_is_named(repository: Repository, tmp_pat
 def test_no_network_is_said(tmp_path: Path) -> None:
     """Nobody answers at that port."""
     root = publish(tmp_path / "repository", {})
-    arguments = ["--tuf-url", "http://127.0.0.1:9", "--tuf-root", root]
+    arguments: list[str | Path] = ["--tuf-url", "http://127.0.0.1:9", "--tuf-root", root]
     result = run("--output", tmp_path / "root.json", *arguments)
     assert result.exit_code == 1
     assert "hint: check the network and the URL" in result.stderr

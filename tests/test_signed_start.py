@@ -76,7 +76,9 @@ class Place:
         if signed:
             factory = f"{module}:plugin_manifest"
             facts = {"entry_point": name, "name": name, "capabilities": (), "hooks": (), **signed}
-            sign_anyway(self.authority, wheel, factory=factory, identity=identity or "", **facts)
+            sign_anyway(
+                self.authority, wheel, factory=factory, identity=identity or "", fields=facts
+            )
         elif identity:
             self.authority.sign_wheel(wheel, identity=identity)
         unpack(wheel, into or self.site)
@@ -383,7 +385,7 @@ def test_a_signed_plugin_is_left_out_by_its_own_name_without_loading(
         plugins={"some": "some_dist:make"},
     )
     facts = {"entry_point": "some", "name": "unwanted-plugin", "capabilities": (), "hooks": ()}
-    sign_anyway(place.authority, wheel, factory="some_dist:make", **facts)
+    sign_anyway(place.authority, wheel, factory="some_dist:make", fields=facts)
     unpack(wheel, place.site)
     with caplog.at_level(logging.INFO, "stigmem.plugins.registry"):
         registry = start(ignore={"unwanted-plugin"}, freeze=False)
@@ -445,7 +447,7 @@ def test_with_signing_off_a_valid_signature_is_still_verified_and_shown(
 @pytest.mark.parametrize("damage", ["file", "bundle", "manifest"])
 def test_with_signing_off_a_broken_signature_is_still_refused(place: Place, damage: str) -> None:
     """Somebody meant it to hold."""
-    signed = {"version": "2.0.0"} if damage == "manifest" else {}
+    signed: dict[str, Any] = {"version": "2.0.0"} if damage == "manifest" else {}
     info = place.install("alpha-plugin", **signed)
     if damage == "file":
         (place.site / "alpha_plugin.py").write_text("raise SystemExit('imported')")
@@ -570,7 +572,8 @@ def test_nothing_of_sigstore_is_imported_where_nothing_is_signed(place: Place, o
                 register_discovered_plugins(registry=HookRegistry(), signing_required=required)
             except PluginSignatureError:
                 assert required
-        print(json.dumps([n for n in sys.modules if n.split(".")[0] in {"sigstore", "cryptography"}]))
+        slow = {"sigstore", "cryptography"}
+        print(json.dumps([name for name in sys.modules if name.split(".")[0] in slow]))
     """
     done = python_in(place.folder, code, PYTHONPATH=str(environment))
     assert done.returncode == 0, done.stderr

@@ -20,6 +20,7 @@ from stigmem_plugins.trust import signing
 from stigmem_plugins.trust import wheel as wheels
 from stigmem_plugins.trust.bundle import BundleVerifier
 from stigmem_plugins.trust.declare import declared
+from stigmem_plugins.trust.files import check_metadata
 from stigmem_plugins.trust.statement import PluginStatement
 from stigmem_plugins.trust.unverified import Unverified
 from stigmem_plugins.trust.wheel import read_wheel, verify_wheel
@@ -319,11 +320,9 @@ def test_a_statement_must_name_a_plugin(tmp_path: Path) -> None:
     wheel = read_wheel(build_wheel(tmp_path, "good-plugin", plugin_files()))
     statement = PluginStatement("good-plugin", "1.0.0", {}, ())
     with pytest.raises(Unverified, match="no plugin is signed in it"):
-        wheels.check_metadata(wheel.signable(), wheel.folder, statement)
+        check_metadata(wheel.signable(), wheel.folder, statement)
     with pytest.raises(Unverified, match=r"its signature is of other 1\.0\.0, and this is good"):
-        wheels.check_metadata(
-            wheel.signable(), wheel.folder, PluginStatement("other", "1.0.0", {}, ())
-        )
+        check_metadata(wheel.signable(), wheel.folder, PluginStatement("other", "1.0.0", {}, ()))
 
 
 class Broken:

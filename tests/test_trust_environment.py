@@ -246,7 +246,10 @@ def test_verifying_costs_little_more_than_its_cryptography(
         module = f"plugin_{number}"
         name = module.replace("_", "-")
         files = {f"{module}/part_{n}.py": text for n in range(16)}
-        source = f"from stigmem_plugins import PluginManifest\n\ndef make():\n    return PluginManifest({name!r}, '1.0.0')\n"
+        source = (
+            "from stigmem_plugins import PluginManifest\n\n"
+            f"def make():\n    return PluginManifest({name!r}, '1.0.0')\n"
+        )
         wheel = build_wheel(
             tmp_path,
             name,
@@ -254,7 +257,7 @@ def test_verifying_costs_little_more_than_its_cryptography(
             plugins={name: f"{module}:make"},
         )
         facts = {"entry_point": name, "name": name, "capabilities": (), "hooks": ()}
-        unpack(sign_anyway(authority, wheel, factory=f"{module}:make", **facts), site)
+        unpack(sign_anyway(authority, wheel, factory=f"{module}:make", fields=facts), site)
     installed, judge = installed_distributions(plugin_dir=str(site)), terms(authority, site)
     (one,) = vet(installed[:1], judge)
     assert one.error is None

@@ -105,7 +105,7 @@ def test_an_entry_names_an_identity_and_its_issuer(
 def test_a_star_elsewhere_is_an_error(entry: str, field: str) -> None:
     """Which names the setting to correct."""
     with pytest.raises(StigmemPluginError, match=r"\* may only stand for the ref") as raised:
-        PluginTrustPolicy(**{field: entry})
+        PluginTrustPolicy(**{field: entry})  # type: ignore[arg-type]
     assert (raised.value.fix or "").startswith("correct STIGMEM_PLUGIN_TRUST")
 
 

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from stigmem_plugins.capabilities import PluginContext
     from stigmem_plugins.testing.registries import TestPluginRegistry
+    from stigmem_plugins.testing.sigstore import LocalAuthority
 
 # Fixtures import what they use when they are used: this module is imported at every start
 # of pytest wherever the distribution is installed.
@@ -85,3 +86,20 @@ def plugin_context() -> Callable[..., PluginContext]:
         )
 
     return make
+
+
+@pytest.fixture(scope="session")
+def sigstore_authority() -> LocalAuthority:
+    """A Sigstore of one's own: signs for any identity, and only its own root trusts it.
+
+    Example:
+        def test_is_signed(sigstore_authority, tmp_path):
+            root = sigstore_authority.write_trusted_root(tmp_path / "trusted_root.json")
+            signed = sigstore_authority.sign_statement(statement, identity="dev@example.com",
+                                                       issuer="https://accounts.google.com")
+            verifier = Verifier(trusted_root=TrustedRoot.from_file(root))
+            verifier.verify_dsse(signed, policy.Identity(identity="dev@example.com"))
+    """
+    from stigmem_plugins.testing.sigstore import LocalAuthority  # noqa: PLC0415  # see above
+
+    return LocalAuthority()

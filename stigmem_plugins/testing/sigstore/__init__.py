@@ -1,10 +1,10 @@
-"""A local Sigstore authority, to test what is signed without a network.
+"""A local Sigstore authority, so that what is signed can be tested without a network.
 
-Importing this package imports sigstore, which takes a moment: `stigmem_plugins.testing` does not.
+Importing this imports sigstore, which is slow: import it where it is used.
 """
 
 from stigmem_plugins.testing.sigstore.authority import LocalAuthority
-from stigmem_plugins.testing.sigstore.service import ServedAuthority
-from stigmem_plugins.testing.sigstore.tokens import GITHUB_ISSUER, GITLAB_ISSUER
+from stigmem_plugins.testing.sigstore.identities import GITHUB_ISSUER
+from stigmem_plugins.testing.sigstore.server import ServedAuthority
 
-__all__ = ["GITHUB_ISSUER", "GITLAB_ISSUER", "LocalAuthority", "ServedAuthority"]
+__all__ = ["GITHUB_ISSUER", "LocalAuthority", "ServedAuthority"]

@@ -1,207 +1,170 @@
-"""The certificate authority: what Fulcio is to Sigstore, with the certificate log in it."""
+"""The certificate authority: what Fulcio and its certificate transparency log do."""
 
 from __future__ import annotations
 
-import hashlib
+import base64
+import json
 import struct
-from collections.abc import Mapping
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final
-from urllib.parse import urlsplit
+from typing import Any
 
 from cryptography import x509
-from cryptography.hazmat import asn1
-from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-FULCIO: Final = "1.3.6.1.4.1.57264.1"
-"""The arc of the extensions that Fulcio puts into certificates."""
-SCT_LIST: Final = x509.ObjectIdentifier("1.3.6.1.4.1.11129.2.4.2")
-FIRST_DAY: Final = datetime(1970, 1, 1, tzinfo=UTC)
-LAST_DAY: Final = datetime(2199, 12, 31, tzinfo=UTC)
-"""Authorities are valid for whatever the clock of a test says."""
-SHA256: Final = ec.ECDSA(hashes.SHA256())
+from stigmem_plugins.testing.sigstore import der, identities, keys
+from stigmem_plugins.testing.sigstore.refusals import RequestRefused
+
+# Keys and root certificates are valid whatever the clock of a test says.
+ALWAYS = (datetime(2000, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC))
+
+ORGANIZATION = "local sigstore authority"
+
+_SCT_LIST = x509.ObjectIdentifier("1.3.6.1.4.1.11129.2.4.2")
+_SHA256_ECDSA = bytes([4, 3])
 
 
-class BadRequest(ValueError):  # noqa: N818  # the name of the answer that it becomes
-    """What was asked for cannot be given."""
+class LocalFulcio:
+    """Certifies the holders of identity tokens, for as long as signing takes.
+
+    Args:
+        secret: What authenticates the identity tokens.
+        now: The clock of the certificates.
+        lifetime: How long a certificate is valid.
+
+    Attributes:
+        root: The self-signed certificate of the authority.
+        log_key: The public key of the certificate transparency log.
+    """
+
+    def __init__(self, secret: bytes, now: Callable[[], datetime], lifetime: timedelta) -> None:
+        self._secret = secret
+        self._now = now
+        self._lifetime = lifetime
+        self._key = ec.generate_private_key(ec.SECP256R1())
+        self._log_key = ec.generate_private_key(ec.SECP256R1())
+        self.root = root_certificate("fulcio", self._key)
+        self.log_key = self._log_key.public_key()
+
+    def sign(self, body: bytes, token: str) -> dict[str, Any]:
+        """Answer a request for a certificate.
+
+        Args:
+            body: Fulcio's JSON, with a certificate signing request in PEM.
+            token: The identity token of the holder.
+
+        Returns:
+            Fulcio's JSON, with the certificate and its issuer.
+
+        Raises:
+            RequestRefused: The token is not valid, or the requester does not hold the key.
+            ValueError: The request is malformed.
+        """
+        claims = identities.decode_token(token, self._secret)
+        match json.loads(body):
+            case {"certificateSigningRequest": str(encoded)}:
+                request = x509.load_pem_x509_csr(base64.b64decode(encoded, validate=True))
+            case _:
+                raise RequestRefused(reason="certificateSigningRequest is missing")
+        public_key = request.public_key()
+        if not isinstance(public_key, ec.EllipticCurvePublicKey):
+            raise RequestRefused(reason="only keys on an elliptic curve are certified")
+        if not request.is_signature_valid:
+            raise RequestRefused(reason="the request is not signed with the key it names")
+        leaf = self._certify(public_key, identities.subject(claims))
+        pem = [each.public_bytes(serialization.Encoding.PEM).decode() for each in (leaf, self.root)]
+        return {"signedCertificateEmbeddedSct": {"chain": {"certificates": pem}}}
+
+    def _certify(
+        self, public_key: ec.EllipticCurvePublicKey, subject: identities.Subject
+    ) -> x509.Certificate:
+        now = self._now()
+        builder = (
+            x509.CertificateBuilder()
+            .subject_name(x509.Name([]))
+            .issuer_name(self.root.subject)
+            .public_key(public_key)
+            .serial_number(x509.random_serial_number())
+            .not_valid_before(now)
+            .not_valid_after(now + self._lifetime)
+            .add_extension(key_usage(digital_signature=True), critical=True)
+            .add_extension(
+                x509.ExtendedKeyUsage([ExtendedKeyUsageOID.CODE_SIGNING]), critical=False
+            )
+            .add_extension(x509.SubjectKeyIdentifier.from_public_key(public_key), critical=False)
+            .add_extension(
+                x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key()),
+                critical=False,
+            )
+            .add_extension(x509.SubjectAlternativeName([subject.name]), critical=True)
+        )
+        for extension in subject.extensions:
+            builder = builder.add_extension(extension, critical=False)
+        # The log signs the certificate as it is without the log's own extension.
+        unlogged = builder.sign(self._key, hashes.SHA256())
+        timestamps = self._log(unlogged.tbs_certificate_bytes, now)
+        logged = x509.UnrecognizedExtension(_SCT_LIST, der.encode(der.OCTET_STRING, timestamps))
+        return builder.add_extension(logged, critical=False).sign(self._key, hashes.SHA256())
+
+    def _log(self, certificate: bytes, now: datetime) -> bytes:
+        """Return RFC 6962's list of signed certificate timestamps, with one in it."""
+        milliseconds = int(now.timestamp()) * 1000
+        entry = (
+            keys.key_id(self._key.public_key()) + len(certificate).to_bytes(3, "big") + certificate
+        )
+        signed = struct.pack("!BBQH", 0, 0, milliseconds, 1) + entry + b"\0\0"
+        signature = self._log_key.sign(signed, keys.SHA256_WITH_ECDSA)
+        timestamp = (
+            struct.pack("!B32sQH", 0, keys.key_id(self.log_key), milliseconds, 0)
+            + _SHA256_ECDSA
+            + _prefixed(signature)
+        )
+        return _prefixed(_prefixed(timestamp))
 
 
-def new_key() -> ec.EllipticCurvePrivateKey:
-    """A key of the kind that Sigstore uses."""
-    return ec.generate_private_key(ec.SECP256R1())
-
-
-def spki(key: ec.EllipticCurvePrivateKey) -> bytes:
-    """The public key in DER."""
-    return key.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
-
-
-def key_id(key: ec.EllipticCurvePrivateKey) -> bytes:
-    """How logs are identified: the digest of their public key."""
-    return hashlib.sha256(spki(key)).digest()
-
-
-def name(common_name: str) -> x509.Name:
-    """The distinguished name of an authority of ours."""
-    return x509.Name(
+def root_certificate(name: str, key: ec.EllipticCurvePrivateKey) -> x509.Certificate:
+    """Return a self-signed certificate for `key`, which may issue others."""
+    subject = x509.Name(
         [
-            x509.NameAttribute(NameOID.ORGANIZATION_NAME, "local Sigstore authority"),
-            x509.NameAttribute(NameOID.COMMON_NAME, common_name),
+            x509.NameAttribute(NameOID.ORGANIZATION_NAME, ORGANIZATION),
+            x509.NameAttribute(NameOID.COMMON_NAME, name),
         ]
     )
-
-
-def key_usage(*, signs: bool) -> x509.KeyUsage:
-    """Either to sign data, or to sign certificates."""
-    unused = dict.fromkeys(
-        (
-            "content_commitment",
-            "key_encipherment",
-            "data_encipherment",
-            "key_agreement",
-            "encipher_only",
-            "decipher_only",
-        ),
-        False,
-    )
-    return x509.KeyUsage(
-        digital_signature=signs, key_cert_sign=not signs, crl_sign=not signs, **unused
-    )
-
-
-def root_certificate(key: ec.EllipticCurvePrivateKey, common_name: str) -> x509.Certificate:
-    """A self-signed certificate of an authority."""
+    public_key = key.public_key()
     return (
-        x509.CertificateBuilder(name(common_name), name(common_name), key.public_key())
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(subject)
+        .public_key(public_key)
         .serial_number(x509.random_serial_number())
-        .not_valid_before(FIRST_DAY)
-        .not_valid_after(LAST_DAY)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=1), critical=True)
-        .add_extension(key_usage(signs=False), critical=True)
-        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
+        .not_valid_before(ALWAYS[0])
+        .not_valid_after(ALWAYS[1])
+        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+        .add_extension(key_usage(key_cert_sign=True, crl_sign=True), critical=True)
+        .add_extension(x509.SubjectKeyIdentifier.from_public_key(public_key), critical=False)
         .sign(key, hashes.SHA256())
     )
 
 
-def identity_of(claims: Mapping[str, Any]) -> str:
-    """The certificate identity that Fulcio makes of a token's claims.
-
-    Example:
-        >>> identity_of({"iss": "https://accounts.google.com", "email": "ada@example.com"})
-        'ada@example.com'
-    """
-    if "job_workflow_ref" in claims:
-        return f"https://github.com/{claims['job_workflow_ref']}"
-    if "ci_config_ref_uri" in claims:
-        return f"https://{claims['ci_config_ref_uri']}"
-    return str(claims.get("email") or claims["sub"])
-
-
-class CertificateAuthority:
-    """Issues signing certificates, each with the certificate log's promise in it."""
-
-    def __init__(self) -> None:
-        self.key = new_key()
-        self.log_key = new_key()
-        self.certificate = root_certificate(self.key, "Fulcio")
-
-    def issue(
-        self,
-        request: x509.CertificateSigningRequest,
-        claims: Mapping[str, Any],
-        at: datetime,
-        lifetime: timedelta,
-    ) -> x509.Certificate:
-        """Issue a certificate for the identity of a token.
-
-        Args:
-            request: The signing request; it proves that who asks has the key.
-            claims: The token's claims.
-            at: From when the certificate is valid.
-            lifetime: How long.
-
-        Raises:
-            BadRequest: The proof is wrong, or the claims name nobody.
-        """
-        public_key = request.public_key()
-        if not request.is_signature_valid or not isinstance(public_key, ec.EllipticCurvePublicKey):
-            message = "the request does not prove possession of an ECDSA key"
-            raise BadRequest(message)
-        try:
-            identity, issuer = identity_of(claims), str(claims["iss"])
-        except KeyError as error:
-            message = f"the token has no claim {error}"
-            raise BadRequest(message) from None
-        builder = (
-            x509.CertificateBuilder(self.certificate.subject, x509.Name([]), public_key)
-            .serial_number(x509.random_serial_number())
-            .not_valid_before(at)
-            .not_valid_after(at + lifetime)
-            .add_extension(_alternative_name(identity), critical=True)
-            .add_extension(key_usage(signs=True), critical=True)
-            .add_extension(
-                x509.ExtendedKeyUsage([ExtendedKeyUsageOID.CODE_SIGNING]), critical=False
-            )
-            .add_extension(
-                x509.AuthorityKeyIdentifier.from_issuer_public_key(self.key.public_key()),
-                critical=False,
-            )
-            .add_extension(x509.SubjectKeyIdentifier.from_public_key(public_key), critical=False)
-        )
-        for number, value in _facts(identity, issuer, claims).items():
-            oid = x509.ObjectIdentifier(f"{FULCIO}.{number}")
-            builder = builder.add_extension(x509.UnrecognizedExtension(oid, value), critical=False)
-        logged = builder.sign(self.key, hashes.SHA256()).tbs_certificate_bytes
-        promise = x509.UnrecognizedExtension(SCT_LIST, self._promise(logged, at))
-        return builder.add_extension(promise, critical=False).sign(self.key, hashes.SHA256())
-
-    def _promise(self, logged: bytes, at: datetime) -> bytes:
-        """The list of one signed certificate timestamp (RFC 6962, 3.2 and 3.3) as an extension."""
-        issuer = hashlib.sha256(spki(self.key)).digest()
-        length = len(logged).to_bytes(3, "big")
-        milliseconds = int(at.timestamp() * 1000)
-        no_extensions = b"\0\0"
-        signed = struct.pack("!BBQH", 0, 0, milliseconds, 1) + issuer + length + logged
-        signature = self.log_key.sign(signed + no_extensions, SHA256)
-        sct = struct.pack("!B32sQ", 0, key_id(self.log_key), milliseconds) + no_extensions
-        sct += struct.pack("!BBH", 4, 3, len(signature)) + signature  # SHA-256 with ECDSA
-        listed = struct.pack("!HH", len(sct) + 2, len(sct)) + sct
-        return asn1.encode_der(listed)
+def key_usage(
+    *, digital_signature: bool = False, key_cert_sign: bool = False, crl_sign: bool = False
+) -> x509.KeyUsage:
+    """Return the extension that allows these uses of a key and no others."""
+    return x509.KeyUsage(
+        digital_signature=digital_signature,
+        content_commitment=False,
+        key_encipherment=False,
+        data_encipherment=False,
+        key_agreement=False,
+        key_cert_sign=key_cert_sign,
+        crl_sign=crl_sign,
+        encipher_only=False,
+        decipher_only=False,
+    )
 
 
-def _alternative_name(identity: str) -> x509.SubjectAlternativeName:
-    if "://" in identity:
-        return x509.SubjectAlternativeName([x509.UniformResourceIdentifier(identity)])
-    if "@" not in identity:
-        message = f"{identity!r} is neither a URI nor an e-mail address"
-        raise BadRequest(message)
-    return x509.SubjectAlternativeName([x509.RFC822Name(identity)])
-
-
-def _facts(identity: str, issuer: str, claims: Mapping[str, Any]) -> dict[int, bytes]:
-    """Fulcio's extensions: who vouches, and for a workflow where it is from."""
-    facts = {1: issuer.encode(), 8: asn1.encode_der(issuer)}
-    if claims.keys() & {"job_workflow_ref", "ci_config_ref_uri"}:
-        started, _, ref = identity.rpartition("@")
-        parts = urlsplit(started)
-        project = _project(parts.path, claims)
-        repository = f"https://{parts.netloc}/{project}"
-        facts |= {
-            5: project.encode(),
-            6: ref.encode(),
-            9: asn1.encode_der(identity),
-            12: asn1.encode_der(repository),
-            14: asn1.encode_der(ref),
-            16: asn1.encode_der(repository.rpartition("/")[0]),
-            18: asn1.encode_der(identity),
-        }
-    return facts
-
-
-def _project(path: str, claims: Mapping[str, Any]) -> str:
-    """The repository's path: said by the token, else the part before the workflow's file."""
-    said = claims.get("repository") or claims.get("project_path")
-    return str(said or path.strip("/").partition("//")[0])
+def _prefixed(content: bytes) -> bytes:
+    """Return `content` after its length in two bytes."""
+    return struct.pack("!H", len(content)) + content

@@ -1,134 +1,104 @@
-"""The authority over HTTP, for clients that are given URLs: on loopback only."""
+"""The services of an authority, as answers to HTTP requests."""
 
 from __future__ import annotations
 
-import base64
 import json
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from http import HTTPStatus
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
-import jwt
-from attrs import frozen
-from cryptography.x509 import load_pem_x509_csr
-from rfc3161_client._rust import parse_timestamp_request
+import attrs
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.x509 import InvalidVersion
 
-from stigmem_plugins.testing.sigstore.authority import LocalAuthority
-from stigmem_plugins.testing.sigstore.certificates import FIRST_DAY, BadRequest
+from stigmem_plugins.testing.sigstore.certificates import LocalFulcio
+from stigmem_plugins.testing.sigstore.refusals import RequestRefused
+from stigmem_plugins.testing.sigstore.timestamping import LocalTimestampAuthority
+from stigmem_plugins.testing.sigstore.transparency import LocalRekor
 
-LARGEST_REQUEST: Final = 64 * 2**20
-_SINCE: Final = {"start": FIRST_DAY.isoformat().replace("+00:00", "Z")}
+# What the parsers raise when a request is malformed.
+_MALFORMED = (InvalidVersion, RecursionError, UnsupportedAlgorithm, ValueError)
 
 
-@frozen
-class ServedAuthority:
-    """A local authority that answers over HTTP.
+@attrs.frozen
+class Answer:
+    """What is sent back.
 
-    Args:
-        authority: The authority.
-        url: Where it answers.
+    Attributes:
+        status: The HTTP status.
+        content_type: What `body` is.
+        body: The content.
     """
 
-    authority: LocalAuthority
-    url: str
+    status: HTTPStatus
+    content_type: str
+    body: bytes
 
-    def trust_config_json(self) -> str:
-        """The client trust configuration: trusted root and services.
+    @classmethod
+    def json(cls, status: HTTPStatus, content: dict[str, Any]) -> Answer:
+        """Return an answer with `content`."""
+        return cls(status, "application/json", json.dumps(content).encode())
 
-        `stigmem-plugins sign --trust-config` takes it, and so does sigstore's
-        `ClientTrustConfig.from_json`.
+    @classmethod
+    def refusal(cls, status: HTTPStatus, reason: str) -> Answer:
+        """Return an answer that says what is wrong, as Sigstore's services say it."""
+        return cls.json(status, {"code": status, "message": reason})
+
+
+@attrs.frozen
+class Services:
+    """Fulcio, Rekor and the timestamp authority, behind one set of paths.
+
+    Attributes:
+        fulcio: The certificate authority.
+        rekor: The transparency log.
+        timestamps: The timestamp authority.
+    """
+
+    fulcio: LocalFulcio
+    rekor: LocalRekor
+    timestamps: LocalTimestampAuthority
+
+    def answer(self, method: str, path: str, authorization: str, body: bytes) -> Answer:
+        """Answer a request.
+
+        Args:
+            method: The HTTP method.
+            path: The path.
+            authorization: The header of that name, or nothing.
+            body: The content.
+
+        Returns:
+            The answer; to a bad request, a 4xx with the reason.
         """
-        version = 1 if self.authority.rekor == "v1" else 2
-        timestamps = [] if version == 1 else [self._service("/api/v1/timestamp", 1)]
-        services: dict[str, Any] = {
-            "mediaType": "application/vnd.dev.sigstore.signingconfig.v0.2+json",
-            "caUrls": [self._service("", 1)],
-            "oidcUrls": [],
-            "rekorTlogUrls": [self._service("", version)],
-            "rekorTlogConfig": {"selector": "ANY"},
-            "tsaUrls": timestamps,
-            "tsaConfig": {"selector": "ANY"},
-        }
-        config = {
-            "mediaType": "application/vnd.dev.sigstore.clienttrustconfig.v0.1+json",
-            "trustedRoot": json.loads(self.authority.trusted_root_json()),
-            "signingConfig": services,
-        }
-        return json.dumps(config, indent=2)
-
-    def write_trust_config(self, path: Path) -> Path:
-        """Write the client trust configuration to a file."""
-        path.write_text(self.trust_config_json(), "utf-8")
-        return path
-
-    def _service(self, path: str, version: int) -> dict[str, Any]:
-        return {
-            "url": f"{self.url}{path}",
-            "majorApiVersion": version,
-            "validFor": _SINCE,
-            "operator": "local",
-        }
-
-
-@contextmanager
-def serve(authority: LocalAuthority) -> Iterator[ServedAuthority]:
-    """Serve an authority on a free port of the loopback address while the block runs."""
-
-    class Handler(_Handler):
-        answering = authority
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        thread = threading.Thread(target=server.serve_forever, args=[0.05], daemon=True)
-        thread.start()
         try:
-            yield ServedAuthority(authority, f"http://127.0.0.1:{server.server_port}")
-        finally:
-            server.shutdown()
-            thread.join()
+            return self._service(method, path)(authorization, body)
+        except RequestRefused as refused:
+            return Answer.refusal(refused.status, str(refused))
+        except _MALFORMED as error:
+            return Answer.refusal(HTTPStatus.BAD_REQUEST, f"{type(error).__name__}: {error}")
 
+    def _service(self, method: str, path: str) -> Callable[[str, bytes], Answer]:
+        services = {
+            "/api/v2/signingCert": self._certificate,
+            f"/api/v{self.rekor.version}/log/entries": self._entry,
+            "/api/v1/timestamp": self._timestamp,
+        }
+        if path not in services:
+            raise RequestRefused(reason="nothing is served here", status=HTTPStatus.NOT_FOUND)
+        if method != "POST":
+            raise RequestRefused(
+                reason="only POST is served here", status=HTTPStatus.METHOD_NOT_ALLOWED
+            )
+        return services[path]
 
-class _Handler(BaseHTTPRequestHandler):
-    answering: LocalAuthority
+    def _certificate(self, authorization: str, body: bytes) -> Answer:
+        token = authorization.removeprefix("Bearer ")
+        return Answer.json(HTTPStatus.OK, self.fulcio.sign(body, token))
 
-    def do_POST(self) -> None:  # the name that the base class looks for
-        try:
-            length = int(self.headers.get("Content-Length", 0))
-            if not 0 <= length <= LARGEST_REQUEST:
-                message = "the request is too large"
-                raise BadRequest(message)
-            status, kind, body = self._answer(self.rfile.read(length))
-        except (ValueError, LookupError, TypeError, AttributeError, jwt.PyJWTError) as error:
-            code = HTTPStatus.BAD_REQUEST
-            text = {"code": code, "message": f"{type(error).__name__}: {error}"}
-            status, kind, body = code, "application/json", json.dumps(text).encode()
-        self.send_response(status)
-        self.send_header("Content-Type", kind)
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
+    def _entry(self, _authorization: str, body: bytes) -> Answer:
+        return Answer.json(HTTPStatus.CREATED, self.rekor.create_entry(body))
 
-    def _answer(self, body: bytes) -> tuple[HTTPStatus, str, bytes]:
-        authority = self.answering
-        if self.path == "/api/v2/signingCert":
-            request = json.loads(body)["certificateSigningRequest"]
-            token = self.headers.get("Authorization", "").removeprefix("Bearer ")
-            csr = load_pem_x509_csr(base64.b64decode(request))
-            chain = {"chain": {"certificates": authority.certificates_for(csr, token)}}
-            return _json(HTTPStatus.OK, {"signedCertificateEmbeddedSct": chain})
-        if self.path == f"/api/{authority.rekor}/log/entries":
-            return _json(HTTPStatus.CREATED, authority.log_entry(json.loads(body)))
-        if self.path == "/api/v1/timestamp":
-            timestamp = authority.timestamp(parse_timestamp_request(body))
-            return HTTPStatus.CREATED, "application/timestamp-reply", timestamp
-        return _json(HTTPStatus.NOT_FOUND, {"code": 404, "message": f"nothing at {self.path}"})
-
-    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002  # the base class's name
-        """Say nothing: what was asked is no news to a test."""
-
-
-def _json(status: HTTPStatus, content: dict[str, Any]) -> tuple[HTTPStatus, str, bytes]:
-    return status, "application/json", json.dumps(content).encode()
+    def _timestamp(self, _authorization: str, body: bytes) -> Answer:
+        reply = self.timestamps.timestamp(body)
+        return Answer(HTTPStatus.CREATED, "application/timestamp-reply", reply)

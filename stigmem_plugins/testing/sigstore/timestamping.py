@@ -1,145 +1,184 @@
-"""The timestamp authority (RFC 3161): it says when a signature was there."""
+"""The timestamp authority of RFC 3161."""
 
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from datetime import datetime
-from typing import Final
 
 from cryptography import x509
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.serialization import Encoding
-from cryptography.x509.oid import ExtendedKeyUsageOID
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from rfc3161_client import TimeStampRequest
+from rfc3161_client._rust import parse_timestamp_request
 
+from stigmem_plugins.testing.sigstore import der, keys
 from stigmem_plugins.testing.sigstore.certificates import (
-    FIRST_DAY,
-    LAST_DAY,
-    SHA256,
+    ALWAYS,
+    ORGANIZATION,
     key_usage,
-    name,
-    new_key,
     root_certificate,
 )
+from stigmem_plugins.testing.sigstore.refusals import RequestRefused
 
-_SEQUENCE: Final = 0x30
-_SET: Final = 0x31
-_INTEGER: Final = 0x02
-_OCTETS: Final = 0x04
-_OID: Final = 0x06
-_TIME: Final = 0x18
-_FIRST: Final = 0xA0
-"""The tag of what is optional, and first of its kind: `[0]`."""
+_SIGNED_DATA = x509.ObjectIdentifier("1.2.840.113549.1.7.2")
+_TIMESTAMP_INFO = x509.ObjectIdentifier("1.2.840.113549.1.9.16.1.4")
+_CONTENT_TYPE = x509.ObjectIdentifier("1.2.840.113549.1.9.3")
+_MESSAGE_DIGEST = x509.ObjectIdentifier("1.2.840.113549.1.9.4")
+_SIGNING_CERTIFICATE = x509.ObjectIdentifier("1.2.840.113549.1.9.16.2.47")
+_ECDSA_WITH_SHA256 = x509.ObjectIdentifier("1.2.840.10045.4.3.2")
+_SHA256 = x509.ObjectIdentifier("2.16.840.1.101.3.4.2.1")
+_SHA384 = x509.ObjectIdentifier("2.16.840.1.101.3.4.2.2")
+_SHA512 = x509.ObjectIdentifier("2.16.840.1.101.3.4.2.3")
+_POLICY = x509.ObjectIdentifier("1.3.6.1.4.1.57264.2")
 
+_DIGEST_SIZES = {_SHA256: 32, _SHA384: 48, _SHA512: 64}
 
-def _der(tag: int, *parts: bytes) -> bytes:
-    content = b"".join(parts)
-    length = len(content)
-    if length < 0x80:  # noqa: PLR2004  # the short form of a length
-        return bytes([tag, length]) + content
-    size = (length.bit_length() + 7) // 8
-    return bytes([tag, 0x80 | size]) + length.to_bytes(size, "big") + content
-
-
-def _integer(number: int) -> bytes:
-    return _der(_INTEGER, number.to_bytes(number.bit_length() // 8 + 1, "big"))
+_EXPLICIT_0 = 0xA0
+_IMPLICIT_0 = 0xA0
 
 
-def _oid(dotted: str) -> bytes:
-    first, second, *rest = map(int, dotted.split("."))
-    encoded = bytearray([first * 40 + second])
-    for arc in rest:
-        groups = [arc & 0x7F]
-        while arc := arc >> 7:
-            groups.append(arc & 0x7F | 0x80)
-        encoded += bytes(reversed(groups))
-    return _der(_OID, bytes(encoded))
+class LocalTimestampAuthority:
+    """Says that a signature existed at a time.
 
+    Args:
+        now: The clock of the timestamps.
 
-_SHA256_ID: Final = _der(_SEQUENCE, _oid("2.16.840.1.101.3.4.2.1"))
-_ECDSA_ID: Final = _der(_SEQUENCE, _oid("1.2.840.10045.4.3.2"))
-_TST_INFO: Final = _oid("1.2.840.113549.1.9.16.1.4")
-_SIGNED_DATA: Final = _oid("1.2.840.113549.1.7.2")
-_CONTENT_TYPE: Final = _oid("1.2.840.113549.1.9.3")
-_MESSAGE_DIGEST: Final = _oid("1.2.840.113549.1.9.4")
-_SIGNING_CERTIFICATE: Final = _oid("1.2.840.113549.1.9.16.2.47")
-_POLICY: Final = _oid("1.3.6.1.4.1.57264.2")
-_GRANTED: Final = _der(_SEQUENCE, _integer(0))
+    Attributes:
+        chain: The certificate that signs, and its issuer.
+    """
 
+    def __init__(self, now: Callable[[], datetime]) -> None:
+        self._now = now
+        self._key = ec.generate_private_key(ec.SECP256R1())
+        issuer_key = ec.generate_private_key(ec.SECP256R1())
+        issuer = root_certificate("tsa", issuer_key)
+        self.chain = (_signing_certificate(self._key.public_key(), issuer, issuer_key), issuer)
 
-class TimestampAuthority:
-    """Signs timestamps with a key whose certificate a root of its own issued."""
-
-    def __init__(self) -> None:
-        root_key, self._key = new_key(), new_key()
-        self.root = root_certificate(root_key, "timestamp root")
-        self.certificate = (
-            x509.CertificateBuilder(self.root.subject, name("timestamps"), self._key.public_key())
-            .serial_number(x509.random_serial_number())
-            .not_valid_before(FIRST_DAY)
-            .not_valid_after(LAST_DAY)
-            .add_extension(key_usage(signs=True), critical=True)
-            .add_extension(
-                x509.ExtendedKeyUsage([ExtendedKeyUsageOID.TIME_STAMPING]), critical=True
-            )
-            .add_extension(
-                x509.AuthorityKeyIdentifier.from_issuer_public_key(root_key.public_key()),
-                critical=False,
-            )
-            .sign(root_key, hashes.SHA256())
-        )
-
-    def answer(self, request: TimeStampRequest, at: datetime) -> bytes:
-        """Answer a request with a timestamp, in DER.
+    def timestamp(self, body: bytes) -> bytes:
+        """Answer a time-stamp request.
 
         Args:
-            request: What is to be timestamped.
-            at: When it is.
+            body: The request, in DER.
+
+        Returns:
+            The time-stamp response, in DER.
+
+        Raises:
+            RequestRefused: The request is for something else than a SHA-2 digest.
+            ValueError: The request is malformed.
         """
-        nonce = [] if request.nonce is None else [_integer(request.nonce)]
-        info = _der(
-            _SEQUENCE,
-            _integer(1),
-            _POLICY,
-            _der(_SEQUENCE, _SHA256_ID, _der(_OCTETS, request.message_imprint.message)),
-            _integer(x509.random_serial_number()),
-            _der(_TIME, at.strftime("%Y%m%d%H%M%SZ").encode()),
-            *nonce,
+        request = parse_timestamp_request(body)
+        imprint = request.message_imprint
+        if _DIGEST_SIZES.get(imprint.hash_algorithm) != len(imprint.message):
+            raise RequestRefused(reason="only SHA-256, SHA-384 and SHA-512 digests are timestamped")
+        return der.encode(
+            der.SEQUENCE,
+            der.encode(der.SEQUENCE, der.integer(0)),  # the status: granted
+            self._token(request),
         )
-        der = self.certificate.public_bytes(Encoding.DER)
-        hashed = _der(_OCTETS, hashlib.sha256(der).digest())
-        attributes = b"".join(
-            sorted(
-                _der(_SEQUENCE, kind, _der(_SET, value))
-                for kind, value in (
-                    (_CONTENT_TYPE, _TST_INFO),
-                    (_MESSAGE_DIGEST, _der(_OCTETS, hashlib.sha256(info).digest())),
-                    (
-                        _SIGNING_CERTIFICATE,
-                        _der(_SEQUENCE, _der(_SEQUENCE, _der(_SEQUENCE, hashed))),
-                    ),
-                )
+
+    def _token(self, request: TimeStampRequest) -> bytes:
+        """Return the signed statement of the time."""
+        imprint = request.message_imprint
+        info = der.encode(
+            der.SEQUENCE,
+            der.integer(1),
+            der.object_identifier(_POLICY),
+            der.encode(
+                der.SEQUENCE,
+                _algorithm(imprint.hash_algorithm),
+                der.encode(der.OCTET_STRING, imprint.message),
+            ),
+            der.integer(x509.random_serial_number()),
+            der.encode(der.GENERALIZED_TIME, f"{self._now():%Y%m%d%H%M%SZ}".encode()),
+            b"" if request.nonce is None else der.integer(request.nonce),
+        )
+        certificate = self.chain[0].public_bytes(serialization.Encoding.DER)
+        content = der.encode(
+            der.SEQUENCE,
+            der.object_identifier(_TIMESTAMP_INFO),
+            der.encode(_EXPLICIT_0, der.encode(der.OCTET_STRING, info)),
+        )
+        signed_data = der.encode(
+            der.SEQUENCE,
+            der.integer(3),
+            der.encode(der.SET, _algorithm(_SHA256)),
+            content,
+            der.encode(_IMPLICIT_0, certificate) if request.cert_req else b"",
+            der.encode(der.SET, self._signer_info(info, certificate)),
+        )
+        return der.encode(
+            der.SEQUENCE,
+            der.object_identifier(_SIGNED_DATA),
+            der.encode(_EXPLICIT_0, signed_data),
+        )
+
+    def _signer_info(self, info: bytes, certificate: bytes) -> bytes:
+        """Return the signature over `info`, and whose it is."""
+        certificate_id = der.encode(
+            der.SEQUENCE, der.encode(der.OCTET_STRING, hashlib.sha256(certificate).digest())
+        )
+        signing_certificate = der.encode(der.SEQUENCE, der.encode(der.SEQUENCE, certificate_id))
+        message_digest = der.encode(der.OCTET_STRING, hashlib.sha256(info).digest())
+        # DER orders the members of a set by their bytes.
+        attributes = sorted(
+            (
+                _attribute(_CONTENT_TYPE, der.object_identifier(_TIMESTAMP_INFO)),
+                _attribute(_MESSAGE_DIGEST, message_digest),
+                _attribute(_SIGNING_CERTIFICATE, signing_certificate),
             )
         )
-        # Signed as a SET, transmitted under the tag [0] (RFC 5652, 5.4).
-        signature = self._key.sign(_der(_SET, attributes), SHA256)
-        issuer = self.root.subject.public_bytes()
-        signer = _der(
-            _SEQUENCE,
-            _integer(1),
-            _der(_SEQUENCE, issuer, _integer(self.certificate.serial_number)),
-            _SHA256_ID,
-            _der(_FIRST, attributes),
-            _ECDSA_ID,
-            _der(_OCTETS, signature),
+        signature = self._key.sign(der.encode(der.SET, *attributes), keys.SHA256_WITH_ECDSA)
+        signer = self.chain[0]
+        return der.encode(
+            der.SEQUENCE,
+            der.integer(1),
+            der.encode(
+                der.SEQUENCE, signer.issuer.public_bytes(), der.integer(signer.serial_number)
+            ),
+            _algorithm(_SHA256),
+            der.encode(_IMPLICIT_0, *attributes),
+            der.encode(der.SEQUENCE, der.object_identifier(_ECDSA_WITH_SHA256)),
+            der.encode(der.OCTET_STRING, signature),
         )
-        data = _der(
-            _SEQUENCE,
-            _integer(3),
-            _der(_SET, _SHA256_ID),
-            _der(_SEQUENCE, _TST_INFO, _der(_FIRST, _der(_OCTETS, info))),
-            _der(_FIRST, der),
-            _der(_SET, signer),
+
+
+def _signing_certificate(
+    key: ec.EllipticCurvePublicKey, issuer: x509.Certificate, issuer_key: ec.EllipticCurvePrivateKey
+) -> x509.Certificate:
+    """Return a certificate for `key`, which may timestamp and nothing else."""
+    return (
+        x509.CertificateBuilder()
+        .subject_name(
+            x509.Name(
+                [
+                    x509.NameAttribute(NameOID.ORGANIZATION_NAME, ORGANIZATION),
+                    x509.NameAttribute(NameOID.COMMON_NAME, "tsa-signer"),
+                ]
+            )
         )
-        token = _der(_SEQUENCE, _SIGNED_DATA, _der(_FIRST, data))
-        return _der(_SEQUENCE, _GRANTED, token)
+        .issuer_name(issuer.subject)
+        .public_key(key)
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(ALWAYS[0])
+        .not_valid_after(ALWAYS[1])
+        .add_extension(key_usage(digital_signature=True), critical=True)
+        .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.TIME_STAMPING]), critical=True)
+        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key), critical=False)
+        .add_extension(
+            x509.AuthorityKeyIdentifier.from_issuer_public_key(issuer_key.public_key()),
+            critical=False,
+        )
+        .sign(issuer_key, hashes.SHA256())
+    )
+
+
+def _attribute(kind: x509.ObjectIdentifier, value: bytes) -> bytes:
+    return der.encode(der.SEQUENCE, der.object_identifier(kind), der.encode(der.SET, value))
+
+
+def _algorithm(oid: x509.ObjectIdentifier) -> bytes:
+    """Write the AlgorithmIdentifier of a hash."""
+    return der.encode(der.SEQUENCE, der.object_identifier(oid), der.NULL)

@@ -1,4 +1,4 @@
-"""The transparency log: what Rekor is to Sigstore, in its versions 1 and 2."""
+"""The transparency log, as Rekor v1 and as Rekor v2 keep it."""
 
 from __future__ import annotations
 
@@ -6,181 +6,236 @@ import base64
 import hashlib
 import json
 import threading
-from collections.abc import Mapping
+from abc import ABC, abstractmethod
+from collections.abc import Callable
 from datetime import datetime
-from typing import Any, Final
+from typing import Any
 
 import rfc8785
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec, utils
-from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519
+from cryptography.hazmat.primitives.asymmetric.utils import Prehashed
+from sigstore_models.common.v1 import PublicKeyDetails
+from sigstore_models.intoto import Envelope
+from sigstore_models.rekor.v2.entry import CreateEntryRequest
 
-from stigmem_plugins.testing.sigstore.certificates import SHA256, BadRequest, key_id, new_key
+from stigmem_plugins.testing.sigstore import keys, merkle
+from stigmem_plugins.testing.sigstore.refusals import RequestRefused
 
-ORIGIN: Final = "rekor.local"
-_PREHASHED: Final = ec.ECDSA(utils.Prehashed(hashes.SHA256()))
-
-
-def text(data: bytes) -> str:
-    """Bytes as JSON has them."""
-    return base64.b64encode(data).decode()
+_NAME = "rekor.localhost"
+_ECDSA_OF_SHA256 = ec.ECDSA(Prehashed(hashes.SHA256()))
 
 
-class TransparencyLog:
-    """A Merkle tree of entries (RFC 6962), with checkpoints that the log signs."""
+class LocalRekor(ABC):
+    """An append-only log of signatures that verify.
+
+    Attributes:
+        version: The version of the API that the log speaks.
+        public_key: The key with which the log signs.
+        key_details: The kind of that key, as a trusted root names it.
+        log_id: What entries and the trusted root call the log.
+    """
+
+    version: int
+    public_key: ec.EllipticCurvePublicKey | ed25519.Ed25519PublicKey
+    key_details: PublicKeyDetails
+    log_id: bytes
 
     def __init__(self) -> None:
-        self.key = new_key()
-        self._lock = threading.Lock()
         self._leaves: list[bytes] = []
+        self._appending = threading.Lock()
 
-    def add_dsse(self, request: Mapping[str, Any], at: datetime) -> dict[str, Any]:
-        """Log an envelope as version 1 does; returns its answer to `POST /api/v1/log/entries`.
+    @abstractmethod
+    def create_entry(self, body: bytes) -> dict[str, Any]:
+        """Log the signature that a request proposes.
 
         Args:
-            request: The proposed entry, of the kind `dsse`.
-            at: The time that the log gives the entry.
+            body: The request, in Rekor's JSON.
+
+        Returns:
+            The entry with the proofs that it is in the log, in Rekor's JSON.
 
         Raises:
-            BadRequest: It is something else, or the signature is not the certificate's.
+            RequestRefused: The signature is not by the key of the certificate, or the request
+                is for something that this log does not keep.
+            ValueError: The request is malformed.
         """
-        try:
-            proposed = request["spec"]["proposedContent"]
-            envelope = json.loads(proposed["envelope"])
-            (verifier,), (signature,) = proposed["verifiers"], envelope["signatures"]
-            certificate = x509.load_pem_x509_certificate(base64.b64decode(verifier))
-            payload = base64.b64decode(envelope["payload"])
-            kind = envelope["payloadType"].encode()
-            signed = b" ".join(
-                [b"DSSEv1", str(len(kind)).encode(), kind, str(len(payload)).encode(), payload]
-            )
-            _verify(certificate, signature["sig"], signed)
-        except (KeyError, ValueError, TypeError, AttributeError) as error:
-            message = f"not an entry for an envelope: {error!r}"
-            raise BadRequest(message) from None
-        body = rfc8785.dumps(
-            {
-                "apiVersion": "0.0.1",
+
+    @abstractmethod
+    def _sign(self, content: bytes) -> bytes:
+        """Sign with the key of the log."""
+
+    def _append(self, entry: bytes) -> tuple[int, list[bytes]]:
+        """Put `entry` into the tree; return its index and the leaves up to it.
+
+        Each entry is proved in the tree of which it is the last: later ones do not matter to it.
+        """
+        with self._appending:
+            self._leaves.append(merkle.leaf_hash(entry))
+            return len(self._leaves) - 1, self._leaves.copy()
+
+    def _checkpoint(self, origin: str, leaves: list[bytes]) -> str:
+        """Return the signed note that says how large the tree is, and what its root."""
+        root = _base64(merkle.root_hash(leaves))
+        note = f"{origin}\n{len(leaves)}\n{root}\n"
+        signature = _base64(self.log_id[:4] + self._sign(note.encode()))
+        return f"{note}\n\N{EM DASH} {_NAME} {signature}\n"
+
+
+class LocalRekorV1(LocalRekor):
+    """Rekor v1: it says when an entry was logged, and promises to include it.
+
+    Args:
+        now: The clock of the log.
+    """
+
+    version = 1
+    key_details = PublicKeyDetails.PKIX_ECDSA_P256_SHA_256
+
+    def __init__(self, now: Callable[[], datetime]) -> None:
+        super().__init__()
+        self._now = now
+        self._key = ec.generate_private_key(ec.SECP256R1())
+        self.public_key = self._key.public_key()
+        self.log_id = keys.key_id(self.public_key)
+        self._tree_id = int.from_bytes(self.log_id[-8:], "big")
+
+    def create_entry(self, body: bytes) -> dict[str, Any]:
+        """Log a `dsse` or a `hashedrekord` of version 0.0.1."""
+        entry: dict[str, Any]
+        match json.loads(body):
+            case {
                 "kind": "dsse",
+                "apiVersion": "0.0.1",
+                "spec": {"proposedContent": {"envelope": str(envelope), "verifiers": [str(pem)]}},
+            }:
+                entry = {"apiVersion": "0.0.1", "kind": "dsse", "spec": _dsse(envelope, pem)}
+            case {
+                "kind": "hashedrekord",
+                "apiVersion": "0.0.1",
                 "spec": {
-                    "envelopeHash": _sha256(proposed["envelope"].encode()),
-                    "payloadHash": _sha256(payload),
-                    "signatures": [{"signature": signature["sig"], "verifier": verifier}],
+                    "signature": {"content": str(signature), "publicKey": {"content": str(pem)}},
+                    "data": {"hash": {"algorithm": "sha256", "value": str(digest)}},
                 },
-            }
-        )
-        index, root, path, checkpoint = self._append(body)
-        entry: dict[str, Any] = {
-            "body": text(body),
-            "integratedTime": int(at.timestamp()),
-            "logID": key_id(self.key).hex(),
+            } as entry:
+                _check(_certificate(pem), _bytes(signature), bytes.fromhex(digest))
+            case _:
+                raise RequestRefused(reason="only dsse and hashedrekord entries are kept")
+        canonical = rfc8785.dumps(entry)
+        index, leaves = self._append(canonical)
+        logged: dict[str, str | int] = {
+            "body": _base64(canonical),
+            "integratedTime": int(self._now().timestamp()),
+            "logID": self.log_id.hex(),
             "logIndex": index,
         }
-        promise = self.key.sign(rfc8785.dumps(entry), SHA256)
-        entry["verification"] = {
-            "inclusionProof": {
-                "checkpoint": checkpoint,
-                "hashes": [each.hex() for each in path],
-                "logIndex": index,
-                "rootHash": root.hex(),
-                "treeSize": index + 1,
-            },
-            "signedEntryTimestamp": text(promise),
+        proof = {
+            "logIndex": index,
+            "treeSize": len(leaves),
+            "rootHash": merkle.root_hash(leaves).hex(),
+            "hashes": [each.hex() for each in merkle.inclusion_path(leaves)],
+            "checkpoint": self._checkpoint(f"{_NAME} - {self._tree_id}", leaves),
         }
-        return {hashlib.sha256(body).hexdigest(): entry}
+        promise = _base64(self._sign(rfc8785.dumps(logged)))
+        verification = {"inclusionProof": proof, "signedEntryTimestamp": promise}
+        return {f"{self._tree_id:016x}{leaves[-1].hex()}": {**logged, "verification": verification}}
 
-    def add_hashedrekord(self, request: Mapping[str, Any]) -> dict[str, Any]:
-        """Log a signature as version 2 does; returns its answer to `POST /api/v2/log/entries`.
+    def _sign(self, content: bytes) -> bytes:
+        return self._key.sign(content, keys.SHA256_WITH_ECDSA)
 
-        Args:
-            request: The request to create a `hashedRekordRequestV002`.
 
-        Raises:
-            BadRequest: It is something else, or the signature is not the certificate's.
-        """
-        try:
-            proposed = request["hashedRekordRequestV002"]
-            signature = proposed["signature"]
-            verifier = signature["verifier"]
-            raw = base64.b64decode(verifier["x509Certificate"]["rawBytes"])
-            certificate = x509.load_der_x509_certificate(raw)
-            digest = base64.b64decode(proposed["digest"])
-            _verify(certificate, signature["content"], digest, _PREHASHED)
-        except (KeyError, ValueError, TypeError, AttributeError) as error:
-            message = f"not an entry for a signature: {error!r}"
-            raise BadRequest(message) from None
-        data = {"algorithm": "SHA2_256", "digest": proposed["digest"]}
-        spec = {"hashedRekordV002": {"data": data, "signature": signature}}
-        body = rfc8785.dumps({"apiVersion": "0.0.2", "kind": "hashedrekord", "spec": spec})
-        index, root, path, checkpoint = self._append(body)
+class LocalRekorV2(LocalRekor):
+    """Rekor v2: it proves that an entry is logged, and leaves the time to others."""
+
+    version = 2
+    key_details = PublicKeyDetails.PKIX_ED25519
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._key = ed25519.Ed25519PrivateKey.generate()
+        self.public_key = self._key.public_key()
+        # The log is known by the key of its checkpoints, as the signed notes of Go define it.
+        note_key = f"{_NAME}\n".encode() + b"\1" + self.public_key.public_bytes_raw()
+        self.log_id = hashlib.sha256(note_key).digest()
+
+    def create_entry(self, body: bytes) -> dict[str, Any]:
+        """Log a `hashedrekord` of version 0.0.2."""
+        request = CreateEntryRequest.from_json(body).hashed_rekord_request_v002
+        if request is None:
+            raise RequestRefused(reason="only hashedrekord entries are kept")
+        certificate = request.signature.verifier.x509_certificate
+        if certificate is None:
+            raise RequestRefused(reason="only signatures with a certificate are kept")
+        _check(
+            x509.load_der_x509_certificate(certificate.raw_bytes),
+            request.signature.content,
+            request.digest,
+        )
+        data = {"algorithm": "SHA2_256", "digest": _base64(request.digest)}
+        spec = {"data": data, "signature": request.signature.to_dict()}
+        kind = {"kind": "hashedrekord", "apiVersion": "0.0.2"}
+        canonical = rfc8785.dumps({**kind, "spec": {"hashedRekordV002": spec}})
+        index, leaves = self._append(canonical)
         return {
             "logIndex": str(index),
-            "logId": {"keyId": text(key_id(self.key))},
+            "logId": {"keyId": _base64(self.log_id)},
             "kindVersion": {"kind": "hashedrekord", "version": "0.0.2"},
             "inclusionProof": {
                 "logIndex": str(index),
-                "rootHash": text(root),
-                "treeSize": str(index + 1),
-                "hashes": list(map(text, path)),
-                "checkpoint": {"envelope": checkpoint},
+                "treeSize": str(len(leaves)),
+                "rootHash": _base64(merkle.root_hash(leaves)),
+                "hashes": [_base64(each) for each in merkle.inclusion_path(leaves)],
+                "checkpoint": {"envelope": self._checkpoint(_NAME, leaves)},
             },
-            "canonicalizedBody": text(body),
+            "canonicalizedBody": _base64(canonical),
         }
 
-    def _append(self, body: bytes) -> tuple[int, bytes, list[bytes], str]:
-        """Add a leaf: its index, the root, the proof of inclusion and the signed checkpoint."""
-        with self._lock:
-            self._leaves.append(hashlib.sha256(b"\0" + body).digest())
-            index, leaves = len(self._leaves) - 1, list(self._leaves)
-        root = _root(leaves)
-        note = f"{ORIGIN}\n{len(leaves)}\n{text(root)}\n"
-        signature = key_id(self.key)[:4] + self.key.sign(note.encode(), SHA256)
-        checkpoint = f"{note}\n\N{EM DASH} {ORIGIN} {text(signature)}\n"
-        return index, root, _proof(index, leaves), checkpoint
+    def _sign(self, content: bytes) -> bytes:
+        return self._key.sign(content)
 
 
-def _verify(
-    certificate: x509.Certificate, signature: str, data: bytes, algorithm: ec.ECDSA = SHA256
-) -> None:
+def _dsse(text: str, pem: str) -> dict[str, Any]:
+    """Return what Rekor v1 keeps of an envelope: hashes, and the signature that it verified."""
+    envelope = Envelope.from_json(text)
+    if len(envelope.signatures) != 1:
+        raise RequestRefused(reason="an envelope needs exactly one signature")
+    signature = envelope.signatures[0].sig
+    kind, payload = envelope.payload_type.encode(), envelope.payload
+    signed = b"DSSEv1 %d %b %d %b" % (len(kind), kind, len(payload), payload)
+    _check(_certificate(pem), signature, hashlib.sha256(signed).digest())
+    return {
+        "envelopeHash": _sha256(text.encode()),
+        "payloadHash": _sha256(payload),
+        "signatures": [{"signature": _base64(signature), "verifier": pem}],
+    }
+
+
+def _check(certificate: x509.Certificate, signature: bytes, digest: bytes) -> None:
+    """Refuse a signature that the holder of `certificate` did not make over `digest`."""
     key = certificate.public_key()
     if not isinstance(key, ec.EllipticCurvePublicKey):
-        message = "the certificate's key is no ECDSA key"
-        raise TypeError(message)
+        raise RequestRefused(reason="only certificates of keys on an elliptic curve are known")
     try:
-        key.verify(base64.b64decode(signature), data, algorithm)
+        key.verify(signature, digest, _ECDSA_OF_SHA256)
     except InvalidSignature:
-        message = "the signature is not the certificate's"
-        raise ValueError(message) from None
+        reason = "the signature is not by the key of the certificate"
+        raise RequestRefused(reason=reason) from None
 
 
-def _sha256(data: bytes) -> dict[str, str]:
-    return {"algorithm": "sha256", "value": hashlib.sha256(data).hexdigest()}
+def _certificate(pem: str) -> x509.Certificate:
+    """Return the certificate that is in base64 around its PEM."""
+    return x509.load_pem_x509_certificate(_bytes(pem))
 
 
-def _split(leaves: list[bytes]) -> int:
-    """The largest power of two that is smaller than the number of leaves."""
-    return 1 << (len(leaves) - 1).bit_length() - 1
+def _bytes(encoded: str) -> bytes:
+    return base64.b64decode(encoded, validate=True)
 
 
-def _root(leaves: list[bytes]) -> bytes:
-    if len(leaves) == 1:
-        return leaves[0]
-    middle = _split(leaves)
-    return hashlib.sha256(b"\1" + _root(leaves[:middle]) + _root(leaves[middle:])).digest()
+def _sha256(content: bytes) -> dict[str, str]:
+    return {"algorithm": "sha256", "value": hashlib.sha256(content).hexdigest()}
 
 
-def _proof(index: int, leaves: list[bytes]) -> list[bytes]:
-    """The hashes beside the way from a leaf to the root (RFC 6962, 2.1.1)."""
-    if len(leaves) == 1:
-        return []
-    middle = _split(leaves)
-    if index < middle:
-        return [*_proof(index, leaves[:middle]), _root(leaves[middle:])]
-    return [*_proof(index - middle, leaves[middle:]), _root(leaves[:middle])]
-
-
-def certificate_text(certificate: x509.Certificate) -> str:
-    """A certificate's DER, as JSON has it."""
-    return text(certificate.public_bytes(Encoding.DER))
+def _base64(content: bytes) -> str:
+    return base64.b64encode(content).decode()
