@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -52,9 +52,7 @@ class InstalledPlugin:
         Raises:
             Exception: Whatever the import raises.
         """
-        if self.entry_point is None:
-            message = f"{self.distribution} declares no entry point {self.entry_point_name!r}"
-            raise LookupError(message)
+        assert self.entry_point is not None  # only what the metadata declares is loaded so
         return self.entry_point.load()
 
 
@@ -137,14 +135,6 @@ def installed_distributions(
         raise PluginDiscoveryError("; ".join(broken), fix="reinstall or uninstall what is named")
     concerned = [each for copies in found.values() if (each := _concerned(copies))]
     return tuple(sorted(concerned, key=_first_entry_point))
-
-
-def installed_plugins(
-    found: Iterable[InstalledDistribution],
-) -> tuple[InstalledPlugin, ...]:
-    """The plugins that distributions declare, by entry point name."""
-    listed = [plugin for distribution in found for plugin in distribution.plugins]
-    return tuple(sorted(listed, key=lambda p: (p.entry_point_name, p.entry_point_value)))
 
 
 def _first_entry_point(distribution: InstalledDistribution) -> tuple[str, str]:

@@ -189,7 +189,7 @@ def _installed(
     for plugin in vet(installed, terms):
         if plugin.signed is not None and plugin.name in unwanted:
             _leave_out(registry, plugin.name, plugin.installed.discovery_source())
-        elif not _is_started(registry, plugin.installed):
+        else:
             kept.append(plugin)
     return kept
 

@@ -175,6 +175,11 @@ def deleted(site: Site) -> None:
     (site.folder / "good_plugin/part.py").unlink()
 
 
+@attack("a deleted module at the top", "missing: good_tool.py")
+def deleted_top(site: Site) -> None:
+    (site.folder / "good_tool.py").unlink()
+
+
 @attack("an added module", "not signed: good_plugin/added.py")
 def added(site: Site) -> None:
     (site.folder / "good_plugin/added.py").write_text("run('added')")

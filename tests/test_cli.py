@@ -56,6 +56,8 @@ FACTS = {
     "distribution",
     "distribution_version",
     "signed_by",
+    "issuer",
+    "trust_decision",
     "status",
     "problem",
     "fix",

@@ -92,6 +92,9 @@ def test_modules_look_like_ordinary_ones(served: VerifiedFiles) -> None:
     assert {each.name for each in pkgutil.iter_modules(package.__path__)} == {"one"}
     one = importlib.import_module("vpkg.one")
     assert one.__package__ == "vpkg"
+    loader: Any = package.__loader__
+    assert loader.is_package("vpkg")
+    assert not one.__loader__.is_package("vpkg.one")
     (served.root / "vpkg/one.py").unlink()
     linecache.clearcache()
     assert "def boom" in inspect.getsource(one.boom)

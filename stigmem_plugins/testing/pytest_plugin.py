@@ -93,12 +93,9 @@ def sigstore_authority() -> LocalAuthority:
     """A Sigstore of one's own: signs for any identity, and only its own root trusts it.
 
     Example:
-        def test_is_signed(sigstore_authority, tmp_path):
-            root = sigstore_authority.write_trusted_root(tmp_path / "trusted_root.json")
-            signed = sigstore_authority.sign_statement(statement, identity="dev@example.com",
-                                                       issuer="https://accounts.google.com")
-            verifier = Verifier(trusted_root=TrustedRoot.from_file(root))
-            verifier.verify_dsse(signed, policy.Identity(identity="dev@example.com"))
+        def test_signs(sigstore_authority, wheel, tmp_path):
+            sigstore_authority.sign_wheel(wheel, identity=RELEASE_WORKFLOW)
+            sigstore_authority.write_trusted_root(tmp_path / "trusted_root.json")
     """
     from stigmem_plugins.testing.sigstore import LocalAuthority  # noqa: PLC0415  # see above
 

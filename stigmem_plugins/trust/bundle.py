@@ -7,13 +7,14 @@ signature. What the signature is of, and whether its publisher is trusted, is no
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import UTC, datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, Final, Self
 
 from attrs import frozen
 
 from stigmem_plugins.errors import FAILURES, describe
-from stigmem_plugins.trust.root import TrustedRootFile
+from stigmem_plugins.trust.root import PINNED_ON, TrustedRootFile
 from stigmem_plugins.trust.signer import Signer
 from stigmem_plugins.trust.statement import PluginStatement
 from stigmem_plugins.trust.unverified import Unverified
@@ -39,10 +40,16 @@ class SignedStatement:
     signer: Signer
 
 
+def _clock_fix() -> str | None:
+    """What to do where the clock is the cause: the keys of a root are not valid yet to it."""
+    today = datetime.now(UTC).date()
+    return f"set the node's clock, which says {today}" if today < PINNED_ON else None
+
+
 class _ReadSigner:
     """A sigstore policy that admits a certificate of one identity, and reads it."""
 
-    signer: Signer | None = None
+    signer: Signer
 
     def verify(self, cert: Certificate) -> None:
         """Read the identity and its issuer; the certificate's chain was verified before."""
@@ -117,15 +124,12 @@ class BundleVerifier:
         reader = _ReadSigner()
         try:
             payload_type, payload = verifier.verify_dsse(Bundle.from_json(bundle), reader)
+            return payload_type, payload, reader.signer
         except FAILURES as error:
             # Not only sigstore's own errors: malformed bundles make its readers raise others.
             text = describe(error)
             message = f"its signature does not verify against the root {self.origin}: {text}"
-            raise Unverified(message) from None
-        if reader.signer is None:
-            message = "its signature was not held against a certificate"
-            raise Unverified(message)
-        return payload_type, payload, reader.signer
+            raise Unverified(message, _clock_fix()) from None
 
     @cached_property
     def _verifier(self) -> Verifier:

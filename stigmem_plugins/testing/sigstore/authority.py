@@ -106,14 +106,17 @@ class LocalAuthority:
             issuer: Who vouches for it; GitHub Actions, unless given.
 
         Raises:
-            ValueError: The issuer is GitHub Actions, and `identity` is not one of its
-                workflows.
+            ValueError: A certificate cannot name `identity`, or the issuer is GitHub Actions
+                and `identity` is not one of its workflows.
         """
         return identities.encode_token(identities.claims(identity, issuer), self._secret)
 
     @contextmanager
     def signer(self, identity: str, issuer: str = GITHUB_ISSUER) -> Iterator[Signer]:
         """Give sigstore's `Signer` for `identity`, which signs in this process.
+
+        sigstore does not sign with a certificate that has expired by the real clock. Where `now`
+        makes such, this gives a subclass that does, and is otherwise the same.
 
         Args:
             identity: As in `identity_token`.
@@ -148,7 +151,7 @@ class LocalAuthority:
             identity: As in `identity_token`.
             issuer: As in `identity_token`.
         """
-        from stigmem_plugins.trust.signing import sign_wheel  # noqa: PLC0415
+        from stigmem_plugins.trust.signing import sign_wheel  # noqa: PLC0415  # who signs no wheel does without
 
         with self.signer(identity, issuer) as signer:
             sign_wheel(path, signer)
@@ -158,6 +161,7 @@ class LocalAuthority:
         """Serve this authority over HTTP, on a free port of this machine, in a `with` block.
 
         Fulcio is at `/api/v2/signingCert`, Rekor at `/api/v1/log/entries` or
-        `/api/v2/log/entries`, the timestamp authority at `/api/v1/timestamp`.
+        `/api/v2/log/entries`, the timestamp authority at `/api/v1/timestamp`. Where a proxy is
+        configured, `NO_PROXY` has to name `127.0.0.1`.
         """
         return server.serve(self._services)

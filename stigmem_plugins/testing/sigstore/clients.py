@@ -25,6 +25,7 @@ _URL = "https://sigstore.invalid"
 def signing_context(services: Services, trusted_root: TrustedRoot) -> SigningContext:
     """Return a context whose clients reach `services` without a socket."""
     session = requests.Session()
+    session.trust_env = False  # a .netrc would replace the identity token
     session.mount(_URL, _Adapter(services))
     fulcio = FulcioClient(_URL)
     fulcio.session = session
@@ -43,8 +44,9 @@ def signing_context(services: Services, trusted_root: TrustedRoot) -> SigningCon
 class BackdatedSigner(Signer):
     """Signs with certificates that are out of date by the real clock.
 
-    A `Signer` that caches its certificate refuses to use it after its end, and one that does
-    not makes a new key for each use of one. This one keeps its key and does not cache.
+    A `Signer` that caches its certificate does not use it after its end; one that does not cache
+    makes a new key each time that it needs one, and so signs with another key than the certified
+    one. This one does not cache, and keeps its key.
     """
 
     def __init__(self, token: IdentityToken, context: SigningContext) -> None:
@@ -87,7 +89,7 @@ class _Adapter(BaseAdapter):
 
 
 class _LocalSession:
-    """Gives a client its session; those of sigstore make one a thread themselves."""
+    """Gives a client its session; sigstore's own make one for each thread."""
 
     def __init__(self, url: str, session: requests.Session) -> None:
         super().__init__(url)  # type: ignore[call-arg]  # the client that this is mixed into

@@ -24,6 +24,7 @@ _AUDIENCE = "sigstore"
 _TOKEN_LIFETIME = 600
 _FULCIO_ARC = "1.3.6.1.4.1.57264.1"
 
+_IDENTITY = re.compile("[!-~]+(://|@)[!-~]+")
 _GITHUB_IDENTITY = re.compile(
     r"https://github\.com/(?P<workflow>(?P<repository>(?P<owner>[^/]+)/[^/]+)/[^@]+@(?P<ref>.+))"
 )
@@ -54,8 +55,11 @@ def claims(identity: str, issuer: str) -> dict[str, Any]:
         issuer: Who vouches for it.
 
     Raises:
-        ValueError: GitHub issues tokens to its workflows alone, and `identity` is none.
+        ValueError: A certificate cannot name `identity`, or GitHub does not issue tokens for it.
     """
+    if not _IDENTITY.fullmatch(identity):
+        msg = f"a certificate names a URI or an e-mail address, in ASCII, and not {identity!r}"
+        raise ValueError(msg)
     now = int(time.time())
     common = {"iss": issuer, "aud": _AUDIENCE, "iat": now, "nbf": now, "exp": now + _TOKEN_LIFETIME}
     if issuer == GITHUB_ISSUER:

@@ -122,13 +122,11 @@ class LocalTimestampAuthority:
         )
         signing_certificate = der.encode(der.SEQUENCE, der.encode(der.SEQUENCE, certificate_id))
         message_digest = der.encode(der.OCTET_STRING, hashlib.sha256(info).digest())
-        # DER orders the members of a set by their bytes.
-        attributes = sorted(
-            (
-                _attribute(_CONTENT_TYPE, der.object_identifier(_TIMESTAMP_INFO)),
-                _attribute(_MESSAGE_DIGEST, message_digest),
-                _attribute(_SIGNING_CERTIFICATE, signing_certificate),
-            )
+        # DER orders the members of a set by their bytes: here, the shortest is the first.
+        attributes = (
+            _attribute(_CONTENT_TYPE, der.object_identifier(_TIMESTAMP_INFO)),
+            _attribute(_MESSAGE_DIGEST, message_digest),
+            _attribute(_SIGNING_CERTIFICATE, signing_certificate),
         )
         signature = self._key.sign(der.encode(der.SET, *attributes), keys.SHA256_WITH_ECDSA)
         signer = self.chain[0]
