@@ -13,6 +13,9 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
 
 from stigmem_plugins import PluginSettings, PluginSignatureError, StigmemPluginError
 from stigmem_plugins.discovery import BUNDLE_NAME, InstalledDistribution, installed_distributions
@@ -194,6 +197,27 @@ def test_no_mutation_gets_anything_else_accepted(
     (vetted,) = vet([distribution], terms)
     assert vetted.error is None
     assert refused > MUTATIONS * 0.8
+
+
+def test_a_certificate_must_say_who_signed_and_who_vouches_for_it() -> None:
+    """A root whose authority issues others could not be held against publishers."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    now, nobody = datetime.now(UTC), x509.Name([])
+    builder = (
+        x509.CertificateBuilder(nobody, nobody, key.public_key())
+        .serial_number(1)
+        .not_valid_before(now)
+        .not_valid_after(now)
+    )
+    names: list[list[x509.GeneralName]] = [
+        [x509.RFC822Name("ada@example.com")],
+        [x509.RFC822Name("ada@example.com"), x509.RFC822Name("bob@example.com")],
+        [x509.DirectoryName(nobody)],
+    ]
+    for each in names:
+        named = builder.add_extension(x509.SubjectAlternativeName(each), critical=True)
+        with pytest.raises(ValueError, match=r"does not say who signed|too many values"):
+            bundles._ReadSigner().verify(named.sign(key, hashes.SHA256()))
 
 
 def test_a_bundle_of_any_size_is_no_burden(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -383,6 +383,24 @@ def test_signed_manifests_are_judged_without_importing_them(
     assert says in plugin["problem"]
 
 
+def test_a_signed_validator_that_was_not_imported_has_no_say(
+    site: Path, tmp_path: Path, authority: LocalAuthority
+) -> None:
+    """In a listing; what it would say of others only a start can tell."""
+    for name in ("good-plugin", "other-plugin"):
+        module = name.replace("-", "_")
+        wheel = build_wheel(
+            tmp_path,
+            name,
+            {f"{module}.py": "raise SystemExit('imported')"},
+            plugins={name: f"{module}:make"},
+        )
+        facts = {"entry_point": name, "name": name, "hooks": ("config_validate",)}
+        unpack(sign_anyway(authority, wheel, factory=f"{module}:make", fields=facts), site)
+    plugins = json.loads(run("list", "--json").stdout)["plugins"]
+    assert [each["status"] for each in plugins] == ["accepted", "accepted"]
+
+
 def test_a_capability_ceiling_is_held_without_importing(
     site: Path, tmp_path: Path, authority: LocalAuthority, monkeypatch: pytest.MonkeyPatch
 ) -> None:

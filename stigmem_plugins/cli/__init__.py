@@ -68,7 +68,7 @@ def describe_command(name: str, *, as_json: bool) -> None:
 
 @main.command("demo")
 def demo_command() -> None:
-    """Show two plugins at work in a small node.
+    """Show two signed plugins at work in a small node.
 
     They are installed with pip into a temporary folder, which is removed afterwards.
     """

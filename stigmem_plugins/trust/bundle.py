@@ -124,12 +124,13 @@ class BundleVerifier:
         reader = _ReadSigner()
         try:
             payload_type, payload = verifier.verify_dsse(Bundle.from_json(bundle), reader)
-            return payload_type, payload, reader.signer
+            signer = reader.signer
         except FAILURES as error:
             # Not only sigstore's own errors: malformed bundles make its readers raise others.
             text = describe(error)
             message = f"its signature does not verify against the root {self.origin}: {text}"
             raise Unverified(message, _clock_fix()) from None
+        return payload_type, payload, signer
 
     @cached_property
     def _verifier(self) -> Verifier:

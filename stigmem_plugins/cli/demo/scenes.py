@@ -13,6 +13,7 @@ from stigmem_plugins import (
     DiscoveredPlugin,
     PluginContext,
     PluginManifest,
+    PluginSignatureError,
     StigmemPluginError,
 )
 from stigmem_plugins.cli.demo.host import Fact, MemoryNode, RefusedError
@@ -102,7 +103,7 @@ SCENES: Final[dict[str, Callable[[Path], None]]] = {
 
 
 def _show_refusal(node: MemoryNode) -> None:
-    error = _refusal(lambda: node.start(ignore=_others()))
+    error = _refusal(lambda: node.start(ignore=_others()), PluginSignatureError)
     say(f"it does not start, {type(error).__name__}; its audit table says why:")
     show(node.database.execute("SELECT target, reason FROM audit"), 4)
     imported = [package.module for package in PACKAGES if package.module in sys.modules]
@@ -207,10 +208,12 @@ def _cycle(place: Path) -> None:
         say(f"it does not start, {type(error).__name__}: {error}")
 
 
-def _refusal(operation: Callable[[], object]) -> StigmemPluginError:
+def _refusal(
+    operation: Callable[[], object], kind: type[StigmemPluginError] = StigmemPluginError
+) -> StigmemPluginError:
     """The error of what must be refused; ends the demonstration if it is not."""
     try:
         operation()
-    except StigmemPluginError as error:
+    except kind as error:
         return error
     sys.exit("error: the node did what it must refuse")
