@@ -269,6 +269,18 @@ def test_a_root_that_is_none_is_named(tmp_path: Path, content: bytes) -> None:
     assert "STIGMEM_PLUGIN_TRUSTED_ROOT" in (raised.value.fix or "")
 
 
+@pytest.mark.parametrize("without", ["certificateAuthorities", "tlogs"])
+def test_a_root_without_keys_is_named(tmp_path: Path, without: str) -> None:
+    """When the first bundle is to be verified."""
+    document = json.loads(LocalAuthority().trusted_root_json())
+    document[without] = []
+    path = tmp_path / "root.json"
+    path.write_text(json.dumps(document))
+    with pytest.raises(StigmemPluginError, match=r"root\.json has no keys to use now") as raised:
+        BundleVerifier.of(TrustedRootFile.in_force(str(path))).open(b"{}")
+    assert "trust refresh" in (raised.value.fix or "")
+
+
 def test_a_root_that_is_not_there_is_named(tmp_path: Path) -> None:
     """Before anything is verified."""
     with pytest.raises(StigmemPluginError, match="cannot read the trusted root"):

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final, Self
 
 from attrs import frozen
 
-from stigmem_plugins.errors import FAILURES, describe
+from stigmem_plugins.errors import FAILURES, StigmemPluginError, describe
 from stigmem_plugins.trust.root import PINNED_ON, TrustedRootFile
 from stigmem_plugins.trust.signer import Signer
 from stigmem_plugins.trust.statement import PluginStatement
@@ -103,7 +103,7 @@ class BundleVerifier:
         Raises:
             Unverified: It is no bundle, the signature does not verify, or it is not of a
                 statement about plugins.
-            StigmemPluginError: The trusted root is malformed.
+            StigmemPluginError: The trusted root is malformed, or has no keys.
         """
         payload_type, payload, signer = self.open(bundle)
         return SignedStatement(PluginStatement.from_payload(payload_type, payload), signer)
@@ -113,7 +113,7 @@ class BundleVerifier:
 
         Raises:
             Unverified: It is no bundle of a statement, or the signature does not verify.
-            StigmemPluginError: The trusted root is malformed.
+            StigmemPluginError: The trusted root is malformed, or has no keys.
         """
         if len(bundle) > LARGEST_BUNDLE:
             message = f"its bundle has {len(bundle)} bytes, more than {LARGEST_BUNDLE}"
@@ -136,4 +136,10 @@ class BundleVerifier:
     def _verifier(self) -> Verifier:
         from sigstore.verify import Verifier  # noqa: PLC0415  # slow to import
 
-        return Verifier(trusted_root=self._read())
+        root = self._read()
+        try:
+            return Verifier(trusted_root=root)
+        except FAILURES as error:
+            message = f"the trusted root {self.origin} has no keys to use now: {describe(error)}"
+            fix = _clock_fix() or "get it anew with `stigmem-plugins trust refresh`"
+            raise StigmemPluginError(message, fix=fix) from None

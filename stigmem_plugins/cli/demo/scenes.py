@@ -73,10 +73,6 @@ def production(place: Path) -> None:
         _audit(node)
 
 
-def _needs(depends_on: tuple[str, ...]) -> str:
-    return f"needs {', '.join(depends_on) or '-'}"
-
-
 def tampered(place: Path) -> None:
     """One byte of an installed file is changed, and the node refuses to start."""
     scene("8. Somebody changes one byte of an installed plugin")
