@@ -49,9 +49,6 @@ def place(tmp_path, monkeypatch):
     monkeypatch.setenv(SIGNING, "true")
     monkeypatch.chdir(tmp_path)
     yield tmp_path
-    for package in packages.PACKAGES:
-        if package.module in FINDER._owners:
-            FINDER._forget(FINDER._owners[package.module])
     bridge.uninstall()
     bridge.install_fallback()
 

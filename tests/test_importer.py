@@ -10,7 +10,7 @@ import linecache
 import pkgutil
 import sys
 import traceback
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -46,13 +46,12 @@ def make(tmp_path: Path) -> Make:
 
 
 @pytest.fixture
-def served(make: Make) -> Iterator[VerifiedFiles]:
+def served(make: Make) -> VerifiedFiles:
     """The files, importable while the test runs."""
     files = make(FILES)
-    with pytest.raises(EndOfTestError), FINDER.attempt() as serve:
+    with FINDER.attempt() as serve:
         serve(files)
-        yield files
-        raise EndOfTestError
+    return files
 
 
 class EndOfTestError(Exception):

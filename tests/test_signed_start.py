@@ -30,7 +30,6 @@ from stigmem_plugins.discovery import BUNDLE_NAME, installed_distributions
 from stigmem_plugins.testing import TestPluginRegistry
 from stigmem_plugins.testing.sigstore import GITHUB_ISSUER, LocalAuthority
 from stigmem_plugins.testing.wheels import build_wheel
-from stigmem_plugins.trust.importer import FINDER
 from tests.signed import PUBLISHER, good_wheel, python_in, sign_anyway, unpack, with_pip
 
 SIMPLE = """
@@ -101,8 +100,6 @@ def place(
     monkeypatch.setenv("STIGMEM_PLUGIN_TRUSTED_PUBLISHERS", PUBLISHER)
     monkeypatch.setenv("STIGMEM_PLUGIN_DIR", str(made.site))
     yield made
-    for files in {id(f): f for f in FINDER._owners.values()}.values():
-        FINDER._forget(files)
     for module in made.modules:
         sys.modules.pop(module, None)
 

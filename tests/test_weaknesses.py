@@ -41,7 +41,6 @@ from stigmem_plugins import (
 )
 from stigmem_plugins.testing import TestPluginRegistry
 from stigmem_plugins.testing.sigstore import LocalAuthority
-from stigmem_plugins.trust.importer import FINDER
 from tests.signed import PUBLISHER, good_wheel, unpack
 from tests.support import allow, boom, deny, discovered, install_module, manifest
 
@@ -543,7 +542,6 @@ def test_a_signature_is_verified_before_anything_is_imported(
     (site / "good_plugin/part.py").write_text(signed)
     (found,) = discover_plugin_manifests()
     assert (found.signing_identity, found.signature_verified) == (PUBLISHER, True)
-    FINDER._forget(FINDER._owners["good_plugin"])
 
 
 def test_every_weakness_is_covered() -> None:
