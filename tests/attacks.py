@@ -295,6 +295,12 @@ def symlinked_package(site: Site) -> None:
     (site.folder / "good_plugin").symlink_to(site.work / "elsewhere")
 
 
+@attack("a symlink in the place of a folder", "symlink or special file: good_plugin/more")
+def symlinked_folder(site: Site) -> None:
+    shutil.move(site.folder / "good_plugin/more", site.work / "more")
+    (site.folder / "good_plugin/more").symlink_to(site.work / "more")
+
+
 @attack("a second distribution of the name", "good-plugin is installed twice")
 def twin(site: Site) -> None:
     shutil.copytree(site.folder, site.work / "twin")

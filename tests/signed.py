@@ -51,6 +51,7 @@ def plugin_files() -> dict[str, str]:
         "good_plugin/__init__.py": INIT,
         "good_plugin/part.py": "from good_plugin import run\n\nrun('part')\n",
         "good_plugin/data.txt": "data",
+        "good_plugin/more/text.txt": "more",
         "good_tool.py": "",
     }
 
