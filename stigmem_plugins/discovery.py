@@ -168,7 +168,8 @@ def _read(distribution: Distribution, group: str, *, importable: bool) -> Instal
     is_signed = has_bundle and group == ENTRY_POINT_GROUP  # what other groups name, nobody signs
     if not points and not is_signed:
         return InstalledDistribution("", None, ())
-    name, version = distribution.name, distribution.version
+    metadata: Any = distribution.metadata  # `name` and `version` fail or warn where it has none
+    name, version = metadata.get("Name") or _key(distribution), metadata.get("Version")
     plugins = [InstalledPlugin(each.name, each.value, name, version, each) for each in points]
     return InstalledDistribution(name, version, tuple(plugins), folder, is_signed, importable)
 
