@@ -1,4 +1,4 @@
-"""Writes docs/reference/hooks.md from the hookspecs; `--check` only compares."""  # noqa: INP001  # not a package
+"""Writes what is derived from the hookspecs; `--check` only compares."""  # noqa: INP001  # not a package
 
 from __future__ import annotations
 
@@ -10,9 +10,12 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import stigmem_hookspecs
+import stigmem_plugins
 from stigmem_hookspecs import HOOK_SPECS, LIFECYCLE_MODULES, NO_PAYLOAD, Band, HookSpec
 
 PAGE = Path(__file__).parent / "reference" / "hooks.md"
+CALLERS = Path(stigmem_plugins.__file__).parent / "callers.pyi"
 COMMAND = "python docs/generate.py"
 SECTIONS = ("Args", "Returns", "Raises", "Example")
 
@@ -36,6 +39,51 @@ A handler names the keywords that it wants, or takes all with `**kw`; keywords t
 pass are left out, so give them defaults. `payload`, all keywords in one mapping, is what native
 pluggy implementations get; manifest handlers do not ask for it.
 """
+
+
+STUB = """\
+# Generated from the hookspecs by `{command}`.
+
+from typing import Any
+
+from stigmem_hookspecs import {names}
+from stigmem_plugins.dispatch import Dispatcher
+
+class HookCallers:
+    def __init__(self, dispatcher: Dispatcher) -> None: ...
+    def bind(self, dispatcher: Dispatcher) -> None: ...
+"""
+
+
+def callers() -> str:
+    """The stub that types `registry.hook`."""
+    methods = [
+        line
+        for module in LIFECYCLE_MODULES
+        for function, _ in declared(module)
+        for line in method(function)
+    ]
+    words = set(re.findall(r"[A-Z]\w+", " ".join(methods))) & set(stigmem_hookspecs.__all__)
+    names = ", ".join(sorted(words))
+    imports = f"(\n    {names.replace(', ', f',{chr(10)}    ')},\n)"
+    return STUB.format(command=COMMAND, names=imports) + "\n".join([*methods, ""])
+
+
+def method(function: Callable[..., Any]) -> Iterator[str]:
+    """A hookspec as a method, with keywords that are the host's own allowed."""
+    shown = inspect.signature(function)
+    yield f"    def {function.__name__}("
+    yield "        self,"
+    if "value" in shown.parameters:
+        yield f"        value: {shown.parameters['value'].annotation},"
+        yield "        /,"
+    if HOOK_SPECS[function.__name__].keywords:
+        yield "        *,"
+    for name in HOOK_SPECS[function.__name__].keywords:
+        annotation = shown.parameters[name].annotation
+        yield f"        {name}: {annotation if annotation != 'Path | None' else 'Any'} = ...,"
+    yield "        **further: Any,"
+    yield f"    ) -> {shown.return_annotation}: ..."
 
 
 def page() -> str:
@@ -134,16 +182,16 @@ def first_line(module: ModuleType) -> str:
 
 
 def main(arguments: list[str]) -> int:
-    """Write the page, or compare it; returns the exit code."""
-    wanted = page()
-    if "--check" not in arguments:
-        PAGE.parent.mkdir(exist_ok=True)
-        PAGE.write_text(wanted, encoding="utf-8")
-        return 0
-    if PAGE.exists() and PAGE.read_text(encoding="utf-8") == wanted:
-        return 0
-    sys.stderr.write(f"{PAGE} is not what the hookspecs say; run: {COMMAND}\n")
-    return 1
+    """Write the files, or compare them; returns the exit code."""
+    differing = 0
+    for path, wanted in ((PAGE, page()), (CALLERS, callers())):
+        if "--check" not in arguments:
+            path.parent.mkdir(exist_ok=True)
+            path.write_text(wanted, encoding="utf-8")
+        elif not path.exists() or path.read_text(encoding="utf-8") != wanted:
+            sys.stderr.write(f"{path} is not what the hookspecs say; run: {COMMAND}\n")
+            differing = 1
+    return differing
 
 
 if __name__ == "__main__":

@@ -30,7 +30,7 @@ from stigmem_plugins.checks import (
     check_variables,
     duplicate,
 )
-from stigmem_plugins.combiners import vote
+from stigmem_plugins.combiners import drive, vote
 from stigmem_plugins.config import configure
 from stigmem_plugins.dispatch import Dispatcher
 from stigmem_plugins.errors import (
@@ -44,7 +44,8 @@ from stigmem_plugins.errors import (
 from stigmem_plugins.manifest import PluginManifest
 from stigmem_plugins.ordering import dependency_order
 from stigmem_plugins.registration import Candidate, Registration
-from stigmem_plugins.shim import Called, Handler, handler_label, read_keywords
+from stigmem_plugins.shim import Called, Handler
+from stigmem_plugins.signatures import handler_label, is_asynchronous, read_keywords
 
 
 class Rejected(Protocol):
@@ -86,6 +87,7 @@ def enrol(candidate: Candidate, stage: Stage) -> Registration:
             read_keywords(function, HOOK_SPECS[hook]),
             context,
             configuration.secrets,
+            is_asynchronous(function),
         )
         for hook, function in manifest.hooks.items()
     }
@@ -137,7 +139,7 @@ def examine(
     examination = _Examination(registration)
     payload = {"plugin": manifest}
     try:
-        vote(validators, HOOK_SPECS["config_validate"], examination, payload)
+        drive(vote(validators, HOOK_SPECS["config_validate"], examination), payload)
     except PluginExecutionError as failure:
         raise examination.refusal or failure from failure.__cause__
     if examination.refusal:

@@ -16,7 +16,7 @@ from stigmem_plugins.dispatch import Dispatcher
 from stigmem_plugins.errors import ManifestError, PluginDependencyError, StigmemPluginError
 from stigmem_plugins.ordering import require_dependencies
 from stigmem_plugins.registration import Candidate, Registration
-from stigmem_plugins.shim import read_keywords
+from stigmem_plugins.signatures import read_keywords
 
 DUPLICATE: Final = "duplicate"
 MANIFEST_INVALID: Final = "manifest_invalid"
@@ -75,9 +75,8 @@ class Stage:
 
 def check_unique(candidate: Candidate, stage: Stage) -> None:
     """No plugin of that name is registered, with us or with pluggy."""
-    name, manager = candidate.manifest.name, stage.dispatcher.manager
-    if manager.has_plugin(name) or manager.is_blocked(name):
-        raise duplicate(name)
+    if stage.dispatcher.knows(candidate.manifest.name):
+        raise duplicate(candidate.manifest.name)
 
 
 def duplicate(name: str) -> Refusal:

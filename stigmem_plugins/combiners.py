@@ -1,17 +1,22 @@
 """How the results of a hook's handlers become one: a fold per semantic.
 
-Each fold calls handlers in the order given and stops at the first failure, except
-`notify`, which tells everybody.
+A fold is a generator. It yields what is to be called next, a handler and the value that it
+gets, if its hook has one, and is sent what the handler returned or thrown what it raised. So
+the rules stand here once, and those who drive a fold decide how handlers are called: `drive`
+calls them, `adrive` also awaits them, and `relay` lets pluggy call them.
+
+Each fold takes handlers in the order given and stops at the first failure, except `notify`,
+which tells everybody.
 """
 
 from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Generator, Iterable, Mapping
 from numbers import Real
-from types import CoroutineType
-from typing import Any, Protocol
+from types import CoroutineType, MappingProxyType
+from typing import Any, Final, Protocol, TypeAlias, TypeVar
 
 from stigmem_hookspecs import ALLOW_SINGLETON, Allow, Deny, HookSemantic, VotingDecision
 from stigmem_hookspecs.markers import HookSpec, Payload
@@ -19,6 +24,11 @@ from stigmem_plugins.errors import FAILURES, PluginExecutionError, RejectError, 
 from stigmem_plugins.shim import Called, discard
 
 log = logging.getLogger("stigmem.plugins.registry")
+
+R = TypeVar("R")
+Step: TypeAlias = tuple[Called, tuple[Any, ...]]
+"""A handler to call, and the value that it gets: none, or one."""
+Fold: TypeAlias = Generator[Step, Any, R]
 
 
 class Reporter(Protocol):
@@ -33,14 +43,46 @@ class Reporter(Protocol):
         """A handler raised `problem`, or returned what it describes; the error to raise."""
 
 
-def call(handler: Called, spec: HookSpec, report: Reporter, payload: Payload, *value: Any) -> Any:
-    """Call one handler; the only place that does.
+def drive(fold: Fold[R], payload: Payload) -> R:
+    """Call the handlers that a fold asks for, and return what it comes to."""
+    try:
+        handler, value = next(fold)
+        while True:
+            try:
+                result = handler(payload, *value)
+            except FAILURES as error:
+                handler, value = fold.throw(error)
+            else:
+                handler, value = fold.send(result)
+    except StopIteration as stop:
+        return stop.value  # type: ignore[no-any-return]  # typeshed knows no type for it
+
+
+async def adrive(fold: Fold[R], payload: Payload) -> R:
+    """The same for handlers of both kinds: coroutines are awaited."""
+    try:
+        handler, value = next(fold)
+        while True:
+            try:
+                result = handler(payload, *value)
+                if isinstance(result, CoroutineType):
+                    result = await result
+            except FAILURES as error:
+                handler, value = fold.throw(error)
+            else:
+                handler, value = fold.send(result)
+    except StopIteration as stop:
+        return stop.value  # type: ignore[no-any-return]  # the same
+
+
+def ask(handler: Called, spec: HookSpec, report: Reporter, *value: Any) -> Fold[Any]:
+    """One call, with what every fold makes of a failure.
 
     Raises:
         PluginExecutionError: It raised, or returned a coroutine, which nobody would await.
     """
     try:
-        result = handler(payload, *value)
+        result = yield handler, value
     except RejectError as rejection:
         if spec.semantic is HookSemantic.VOTING:
             return Deny(rejection.reason)
@@ -49,16 +91,14 @@ def call(handler: Called, spec: HookSpec, report: Reporter, payload: Payload, *v
         raise report.failed(handler, spec, error) from error
     if isinstance(result, CoroutineType):
         discard(result)
-        raise report.failed(handler, spec, "is asynchronous, and this fire is not: use def")
+        raise report.failed(handler, spec, ASYNCHRONOUS)
     return result
 
 
-def vote(
-    handlers: Iterable[Called], spec: HookSpec, report: Reporter, payload: Payload
-) -> VotingDecision:
+def vote(handlers: Iterable[Called], spec: HookSpec, report: Reporter) -> Fold[VotingDecision]:
     """Deny-overrides: the first Deny wins and nobody after it is asked; no handlers is Allow."""
     for handler in handlers:
-        decision = call(handler, spec, report, payload)
+        decision = yield from ask(handler, spec, report)
         if isinstance(decision, Deny) and isinstance(decision.reason, str):
             report.denied(handler, spec, decision.reason)
             return decision
@@ -70,13 +110,11 @@ def vote(
     return ALLOW_SINGLETON
 
 
-def chain(
-    handlers: Iterable[Called], spec: HookSpec, report: Reporter, payload: Payload, value: Any
-) -> Any:
+def chain(handlers: Iterable[Called], spec: HookSpec, report: Reporter, value: Any) -> Fold[Any]:
     """Give each handler what the one before it returned; no handlers leave the value as it is."""
     for handler in handlers:
         before = _own_copy(value) if spec.check else None
-        value = call(handler, spec, report, payload, value)
+        value = yield from ask(handler, spec, report, value)
         if value is None:
             raise report.failed(handler, spec, "returned None; expected the value, changed or not")
         if spec.check and (problem := spec.check(handler.plugin_name, before, value)):
@@ -85,12 +123,24 @@ def chain(
 
 
 def merge(
-    handlers: Iterable[Called], spec: HookSpec, report: Reporter, payload: Payload, value: Any
-) -> dict[str, float]:
-    """Sum the score changes by id, in call order; each handler gets a list of its own."""
-    totals: dict[str, float] = {}
+    handlers: Iterable[Called],
+    spec: HookSpec,
+    report: Reporter,
+    value: Any,
+    totals: Mapping[str, float] = MappingProxyType({}),
+) -> Fold[dict[str, float]]:
+    """Sum the score changes by id, in call order; each handler gets a list of its own.
+
+    Args:
+        handlers: The handlers, in call order.
+        spec: The hook.
+        report: Who is told of failures.
+        value: What is scored.
+        totals: What handlers before these came to.
+    """
+    totals = dict(totals)
     for handler in handlers:
-        deltas = call(handler, spec, report, payload, _own_copy(value))
+        deltas = yield from ask(handler, spec, report, _own_copy(value))
         if not isinstance(deltas, dict):
             problem = f"expected dict of score changes by id, got {type(deltas).__name__}"
             raise report.failed(handler, spec, problem)
@@ -105,32 +155,36 @@ def merge(
     return totals
 
 
-def notify(
-    handlers: Iterable[Called],
-    spec: HookSpec,
-    report: Reporter,
-    payload: Payload,
-    *,
-    strict: bool,
-) -> None:
+def notify(handlers: Iterable[Called], spec: HookSpec, report: Reporter) -> Fold[None]:
     """Tell every handler, whatever the others do.
 
     Raises:
-        PluginExecutionError: If strict, once all were told, when any of them failed. Its cause
-            is what that handler raised; of several, an ExceptionGroup.
+        PluginExecutionError: On a strict hook, once all were told, when any of them failed. Its
+            cause is what that handler raised; of several, an ExceptionGroup.
     """
     failures: list[PluginExecutionError] = []
     for handler in handlers:
         try:
-            call(handler, spec, report, payload)
+            yield from ask(handler, spec, report)
         except PluginExecutionError as failure:
             failures.append(failure)
-            if not strict:
+            if not spec.strict:
                 log.warning("%s", failure)
-    if strict and failures:
+    if spec.strict and failures:
         texts = "; ".join(str(failure) for failure in failures)
         message = f"audit hook {spec.name!r}: {texts}"
         raise PluginExecutionError(message, plugin=failures[0].plugin) from _cause(failures, spec)
+
+
+FOLDS: Final[Mapping[HookSemantic, Callable[..., Fold[Any]]]] = {
+    HookSemantic.VOTING: vote,
+    HookSemantic.FILTER_CHAIN: chain,
+    HookSemantic.SCORE_DELTA: merge,
+    HookSemantic.FIRE_AND_FORGET: notify,
+}
+"""The fold of each semantic, called with handlers, spec, reporter and, if it takes one, value."""
+
+ASYNCHRONOUS: Final = "is asynchronous, and this fire is not: use def, or fire with afire_…()"
 
 
 def _cause(failures: list[PluginExecutionError], spec: HookSpec) -> BaseException | None:

@@ -1,4 +1,4 @@
-"""From admitted handlers to a fire: pluggy registers and orders, the combiners fold.
+"""From admitted handlers to a fire: pluggy registers and orders, plans call.
 
 pluggy calls the `tryfirst` implementations of a hook first, then the unmarked ones, then the
 `trylast` ones; the first two newest first, the last oldest first. So core handlers are
@@ -9,119 +9,22 @@ the sequence that makes pluggy's call order the one that is wanted.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
-from typing import Any, Never
+from collections.abc import Callable, Iterable
+from typing import Final
 
-from attrs import frozen
-from pluggy import HookimplOpts, PluginManager, PluginValidationError
+from attrs import evolve, frozen
+from pluggy import HookImpl
 
-from stigmem_hookspecs import HOOK_SPECS, LIFECYCLE_MODULES, AuditEvent, HookOrdering, HookSemantic
-from stigmem_hookspecs.markers import PROJECT_NAME, HookSpec, hookimpl
-from stigmem_plugins import combiners
+from stigmem_hookspecs import HOOK_SPECS, AuditEvent, HookOrdering, HookSemantic
+from stigmem_hookspecs.markers import HookSpec
 from stigmem_plugins.audit import AuditTrail
 from stigmem_plugins.errors import ManifestError, PluginExecutionError, suggest
-from stigmem_plugins.manifest import RESERVED_NAMES
+from stigmem_plugins.firing import Hook, Table
+from stigmem_plugins.manager import HookPluginManager, Shims
 from stigmem_plugins.ordering import dependency_order
+from stigmem_plugins.plans import Function
 from stigmem_plugins.registration import Registration
-from stigmem_plugins.shim import Called, Handler, NativeHandler, hookimpl_function
-
-
-class HookPluginManager(PluginManager):
-    """pluggy's plugin manager with the hookspecs added, under the registry's gate.
-
-    Native pluggy plugins may be registered on it; they are called as if registered after all
-    others, so `tryfirst` ones come first of all and `trylast` ones last.
-
-    Args:
-        check: Raises if nothing may be registered now; gets the plugin's name.
-    """
-
-    def __init__(self, check: Callable[[str], None]) -> None:
-        super().__init__(PROJECT_NAME)
-        self._check = check
-        for module in LIFECYCLE_MODULES:
-            self.add_hookspecs(module)
-
-    def register(self, plugin: object, name: str | None = None) -> str | None:
-        """Register a native pluggy plugin.
-
-        Raises:
-            RegistryFrozenError: Registrations are not taken now.
-            PluginValidationError: It implements an unknown hook, or is a wrapper.
-        """
-        self._check(f"native plugin {name or plugin!r}")
-        if name in RESERVED_NAMES:
-            raise PluginValidationError(
-                plugin, f"the name {name!r} is reserved for the node itself"
-            )
-        return super().register(plugin, name)
-
-    def unregister(self, plugin: object | None = None, name: str | None = None) -> Any:
-        """Take a native pluggy plugin out again.
-
-        Raises:
-            RegistryFrozenError: Registrations are not taken now.
-            ManifestError: It is one of the registry's own.
-        """
-        self._check(f"or take out native plugin {name or plugin!r}")
-        if isinstance(plugin or self.get_plugin(name or ""), _Shims):
-            message = (
-                f"plugin {name or plugin!r} was registered from a manifest and cannot be taken out"
-            )
-            raise ManifestError(message, fix="make a new HookRegistry without it")
-        return super().unregister(plugin, name)
-
-    def parse_hookimpl_opts(self, plugin: object, name: str) -> HookimplOpts | None:
-        """Refuse what pluggy would take and dispatch could not honour."""
-        opts = super().parse_hookimpl_opts(plugin, name)
-        if opts is None:
-            return None
-        hook = opts.get("specname") or name
-        if hook not in HOOK_SPECS and not opts.get("optionalhook"):
-            raise PluginValidationError(plugin, f"unknown hook {hook!r}{suggest(hook, HOOK_SPECS)}")
-        if opts.get("wrapper") or opts.get("hookwrapper"):
-            message = f"hook {hook!r} takes no wrappers: register a plain hookimpl"
-            raise PluginValidationError(plugin, message)
-        return opts
-
-    def add_hookcall_monitoring(self, *_args: object) -> Never:
-        """Refuse: dispatch reads pluggy's order and calls handlers itself, so it would see nothing.
-
-        Raises:
-            PluginExecutionError: Always; says what to use.
-        """
-        message = "hook calls cannot be monitored through pluggy: dispatch does not go through it"
-        raise PluginExecutionError(message, fix="register core handlers, or read the audit events")
-
-    def replace(self, old: list[_Shims], new: list[_Shims]) -> None:
-        """Swap the registry's own plugins; native ones stay as if registered after them."""
-        own = set(map(id, old))
-        native = [(n, p) for n, p in self.list_name_plugin() if p is not None and id(p) not in own]
-        for plugin in (*old, *(plugin for _, plugin in native)):
-            super().unregister(plugin)
-        for shims in new:
-            super().register(shims, shims.name)
-        for name, plugin in native:
-            super().register(plugin, name)
-
-
-class _Shims:
-    """The object that pluggy knows a plugin or core handler by: its attributes are hookimpls."""
-
-    def __init__(self, name: str) -> None:
-        self.name = name
-        self.handlers: dict[str, Handler] = {}
-
-    def __dir__(self) -> list[str]:
-        """The hooks alone: pluggy looks at every name that it finds here, and takes long."""
-        return list(self.handlers)
-
-    def add(
-        self, handler: Handler, spec: HookSpec, *, tryfirst: bool = False, trylast: bool = False
-    ) -> None:
-        shim = hookimpl_function(handler, spec)
-        setattr(self, spec.name, hookimpl(shim, tryfirst=tryfirst, trylast=trylast))
-        self.handlers[spec.name] = handler
+from stigmem_plugins.shim import Called, Handler, NativeHandler
 
 
 @frozen(eq=False)
@@ -137,8 +40,14 @@ class CoreHandler:
         return f"{self.handler.handler_name} ({self.spec.name})"
 
 
+AUDIT: Final = "audit_emit"
+
+
 class Dispatcher:
-    """Everything that can be fired, and the firing.
+    """Everything that can be fired, and what fires it.
+
+    What fires a hook is made when the hook is first fired, or when the registry freezes, and
+    thrown away when a registration touches the hook. Fires look it up and take no lock.
 
     Args:
         check: Raises if nothing may be registered now.
@@ -147,10 +56,14 @@ class Dispatcher:
     def __init__(self, check: Callable[[str], None]) -> None:
         self.trail = AuditTrail(self._emit)
         self.registrations: dict[str, Registration] = {}
-        self._manager = HookPluginManager(check)
+        self.fires = {each: Table(self._fire, each, asynchronous=False) for each in HookSemantic}
+        self.afires = {each: Table(self._fire, each, asynchronous=True) for each in HookSemantic}
+        self._manager = HookPluginManager(check, self._forget)
         self._core: dict[str, CoreHandler] = {}
-        self._placed: list[_Shims] = []
-        self._stale = False
+        self._placed: list[Shims] = []
+        self._unplaced: set[str] = set()  # hooks whose handlers pluggy does not know all of
+        self._arranged = True
+        self._own: Function | None = None  # fires the layer's own audit events
         # Held wherever registrations and pluggy's view of them are read or changed together.
         self._lock = threading.RLock()
 
@@ -158,17 +71,26 @@ class Dispatcher:
     def manager(self) -> HookPluginManager:
         """pluggy's view of what is registered, up to date."""
         with self._lock:
-            if self._stale:
+            if not self._arranged:
                 new = self._arrange()
                 self._manager.replace(self._placed, new)
-                self._placed, self._stale = new, False
+                self._placed, self._arranged = new, True
+                self._unplaced.clear()
         return self._manager
+
+    def knows(self, name: str) -> bool:
+        """Whether a plugin of that name is registered, with us or with pluggy, or blocked."""
+        with self._lock:
+            manager = self._manager
+            return (
+                name in self.registrations or manager.has_plugin(name) or manager.is_blocked(name)
+            )
 
     def add(self, registrations: list[Registration]) -> None:
         """Add admitted plugins, all at once."""
         with self._lock:
             self.registrations = self.registrations | {r.manifest.name: r for r in registrations}
-            self._stale = True
+            self._touch({hook for r in registrations for hook in r.handlers})
 
     def add_core(self, core: CoreHandler) -> None:
         """Add a handler of the node.
@@ -182,7 +104,12 @@ class Dispatcher:
                 fix = "give each core handler of a hook a name of its own"
                 raise ManifestError(message, fix=fix)
             self._core = self._core | {core.name: core}
-            self._stale = True
+            self._touch({core.spec.name})
+
+    def freeze(self) -> None:
+        """Make what fires each hook, now that nothing can change any more."""
+        for name, spec in HOOK_SPECS.items():
+            self.fires[spec.semantic][name]  # looking it up makes it
 
     def handlers(self, hook: str) -> tuple[Called, ...]:
         """The handlers of a hook in call order.
@@ -190,13 +117,11 @@ class Dispatcher:
         Raises:
             ManifestError: There is no such hook; the nearest is suggested.
         """
-        self.spec(hook)
-        with self._lock:
-            impls = getattr(self.manager.hook, hook).get_hookimpls()
-        return tuple(
-            impl.plugin.handlers[hook] if isinstance(impl.plugin, _Shims) else NativeHandler(impl)
-            for impl in reversed(impls)
-        )
+        return self._hook(self.spec(hook)).handlers
+
+    def is_silent(self, hook: str) -> bool:
+        """Whether firing the hook calls nobody at all."""
+        return self._hook(self.spec(hook)).is_silent
 
     @staticmethod
     def spec(hook: str) -> HookSpec:
@@ -211,29 +136,62 @@ class Dispatcher:
             message = f"unknown plugin hooks: {hook!r}{suggest(str(hook), HOOK_SPECS)}"
             raise ManifestError(message, fix="see HOOK_SPECS for the hooks there are") from None
 
-    def prepare(self, hook: str, semantic: HookSemantic) -> tuple[tuple[Called, ...], HookSpec]:
-        """What a fire of `semantic` needs: the hook's handlers and its declaration.
+    def _touch(self, hooks: Iterable[str]) -> None:
+        """Registrations have handlers for these hooks; the order of all others stays.
+
+        Nothing that is registered depends on what is added, so the handlers that a hook has
+        keep their order, and a hook without a new one needs no new plan.
+        """
+        self._arranged = False
+        self._unplaced.update(hooks)
+        self._forget(hooks)
+
+    def _forget(self, hooks: Iterable[str] | None = None) -> None:
+        with self._lock:
+            self._own = None
+            for hook in HOOK_SPECS if hooks is None else hooks:
+                for table in (*self.fires.values(), *self.afires.values()):
+                    table.pop(hook, None)
+
+    def _hook(self, spec: HookSpec) -> Hook:
+        with self._lock:
+            manager = self.manager if spec.name in self._unplaced else self._manager
+            impls = getattr(manager.hook, spec.name).get_hookimpls()
+            called = [(impl, _called(impl, spec)) for impl in impls]
+            return Hook(spec, called, tuple(manager.monitors), self.trail)
+
+    def _fire(self, table: Table, name: str) -> Function:
+        """What fires a hook, made and kept.
 
         Raises:
             ManifestError: There is no such hook.
-            PluginExecutionError: The hook has another semantic.
+            PluginExecutionError: The hook has another semantic than the table.
         """
-        spec = self.spec(hook)
-        if spec.semantic is not semantic:
-            message = f"hook {hook!r} is a {spec.semantic} hook, not a {semantic} one"
-            raise PluginExecutionError(message, fix=f"call fire_{spec.semantic}() instead")
-        return self.handlers(hook), spec
+        spec = self.spec(name)
+        if spec.semantic is not table.semantic:
+            message = f"hook {name!r} is a {spec.semantic} hook, not a {table.semantic} one"
+            call = f"{'a' if table.asynchronous else ''}fire_{spec.semantic}()"
+            raise PluginExecutionError(message, fix=f"call {call} instead")
+        with self._lock:
+            # A registration that comes in meanwhile waits, and then throws it away.
+            fire = self._hook(spec).afire() if table.asynchronous else self._hook(spec).fire()
+            table[spec.name] = fire
+        return fire
 
     def _emit(self, event: AuditEvent) -> None:
-        handlers, spec = self.prepare("audit_emit", HookSemantic.FIRE_AND_FORGET)
-        combiners.notify(handlers, spec, self.trail, {"event": event}, strict=False)
+        """Hand one of the layer's own events to the `audit_emit` handlers; raises nothing."""
+        with self._lock:
+            if self._own is None:
+                self._own = self._hook(evolve(HOOK_SPECS[AUDIT], strict=False)).fold
+            fire = self._own
+        fire({"event": event})
 
-    def _arrange(self) -> list[_Shims]:
+    def _arrange(self) -> list[Shims]:
         """Everything in the sequence in which pluggy must be given it."""
         graph = {name: r.manifest.depends_on for name, r in self.registrations.items()}
         first, last, among = [], [], {}
         for name, core in sorted(self._core.items()):
-            shims = _Shims(name)
+            shims = Shims(name)
             if core.spec.ordering is HookOrdering.PLUGIN_ONLY:
                 shims.add(core.handler, core.spec)
                 among[name] = shims
@@ -244,8 +202,17 @@ class Dispatcher:
                 shims.add(core.handler, core.spec, tryfirst=True)
                 first.append(shims)
         for name, registration in self.registrations.items():
-            among[name] = _Shims(name)
+            among[name] = Shims(name)
             for hook, handler in registration.handlers.items():
                 among[name].add(handler, HOOK_SPECS[hook])
         order = dependency_order(graph | dict.fromkeys(among.keys() - graph.keys(), frozenset()))
         return [*(among[name] for name in reversed(order)), *reversed(first), *last]
+
+
+def _called(impl: HookImpl, spec: HookSpec) -> Called | None:
+    """What a fire calls for an implementation; None for a wrapper."""
+    if impl.wrapper or impl.hookwrapper:
+        return None
+    if isinstance(impl.plugin, Shims):
+        return impl.plugin.handlers[spec.name]
+    return NativeHandler(impl)

@@ -8,13 +8,13 @@ from typing import Any, Final
 from packaging.version import InvalidVersion, Version
 from pluggy import PluginManager
 
-from stigmem_hookspecs import HookSemantic, VotingDecision
-from stigmem_plugins import combiners, health
+from stigmem_plugins import health
 from stigmem_plugins.admission import Rejected, admit, refuse
 from stigmem_plugins.capabilities import CoreApis, PluginContext
 from stigmem_plugins.checks import Refusal, Terms
 from stigmem_plugins.dispatch import CoreHandler, Dispatcher
 from stigmem_plugins.errors import ManifestError, StigmemPluginError, shown
+from stigmem_plugins.fires import Fires
 from stigmem_plugins.health import PluginHealthReport
 from stigmem_plugins.manifest import PluginManifest
 from stigmem_plugins.registration import (
@@ -25,17 +25,17 @@ from stigmem_plugins.registration import (
     PluginInfo,
     Registration,
 )
-from stigmem_plugins.shim import Handler, read_keywords
+from stigmem_plugins.shim import Handler
+from stigmem_plugins.signatures import is_asynchronous, read_keywords
 from stigmem_plugins.trust.policy import DEVELOPMENT_UNSIGNED_OVERRIDE, UNSIGNED
 
 SURFACE_VERSION: Final = "0.9.0a12"
 """The node version whose hooks these are; assumed where no node is installed."""
 
 
-class HookRegistry:
-    """Plugins and core handlers, and the four ways to fire a hook.
+class HookRegistry(Fires):
+    """Plugins and core handlers, and the ways to fire a hook.
 
-    A payload's keywords may have any name: the registry's own arguments are positional-only.
     Every fire raises `ManifestError` for an unknown hook and `PluginExecutionError` for a hook
     of another semantic, and for a handler that fails (its exception is the cause).
 
@@ -64,7 +64,7 @@ class HookRegistry:
         self._core_apis = core_apis or CoreApis()
         self._stigmem_version = _checked(stigmem_version)
         self._gate = Gate()
-        self._dispatcher = Dispatcher(self._gate.check)
+        super().__init__(Dispatcher(self._gate.check))
         self._left_out: list[Mapping[str, Any]] = []  # where the plugins are that startup ignores
         self._health: tuple[PluginHealthReport, ...] = ()
 
@@ -134,9 +134,10 @@ class HookRegistry:
                 core_apis=self._core_apis,
             )
             keywords = read_keywords(handler, spec)
-            self._dispatcher.add_core(
-                CoreHandler(spec, Handler("core", name, handler, keywords, context))
+            bound = Handler(
+                "core", name, handler, keywords, context, asynchronous=is_asynchronous(handler)
             )
+            self._dispatcher.add_core(CoreHandler(spec, bound))
 
     def freeze(self) -> None:
         """Take no registrations any more; freezing twice is no error.
@@ -145,6 +146,8 @@ class HookRegistry:
             RegistryFrozenError: Plugins are being loaded or admitted.
         """
         self._gate.freeze()
+        self._dispatcher.freeze()
+        self.hook.bind(self._dispatcher)
 
     def _admit(self, candidates: Sequence[Candidate], seal: object) -> tuple[Registration, ...]:
         """Register a batch, in dependency order, or nothing of it.
@@ -164,31 +167,6 @@ class HookRegistry:
     def _refuse(self, refused: Sequence[tuple[Rejected, Refusal]]) -> StigmemPluginError:
         """Audit refusals that were decided before admission; returns the error to raise."""
         return refuse(refused, self._dispatcher.trail)
-
-    # Firing
-
-    def fire_voting(self, hook: str, /, **payload: Any) -> VotingDecision:
-        """Ask the handlers in turn; the first Deny wins, and none at all is Allow."""
-        handlers, spec = self._dispatcher.prepare(hook, HookSemantic.VOTING)
-        return combiners.vote(handlers, spec, self._dispatcher.trail, payload)
-
-    def fire_filter_chain(self, hook: str, value: Any, /, **payload: Any) -> Any:
-        """Pass the value through the handlers; each gets what the one before it returned."""
-        handlers, spec = self._dispatcher.prepare(hook, HookSemantic.FILTER_CHAIN)
-        return combiners.chain(handlers, spec, self._dispatcher.trail, payload, value)
-
-    def fire_score_delta(
-        self, hook: str, scored_results: Any, /, **payload: Any
-    ) -> dict[str, float]:
-        """Sum the score changes that the handlers return, by id."""
-        handlers, spec = self._dispatcher.prepare(hook, HookSemantic.SCORE_DELTA)
-        return combiners.merge(handlers, spec, self._dispatcher.trail, payload, scored_results)
-
-    def fire_fire_and_forget(self, hook: str, /, **payload: Any) -> None:
-        """Tell every handler; failures are logged, on a strict hook raised after all were told."""
-        handlers, spec = self._dispatcher.prepare(hook, HookSemantic.FIRE_AND_FORGET)
-        trail = self._dispatcher.trail
-        combiners.notify(handlers, spec, trail, payload, strict=spec.strict)
 
     # Looking
 

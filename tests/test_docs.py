@@ -53,10 +53,17 @@ def test_checking_the_page_reports_by_exit_code(tmp_path, monkeypatch, capsys):
     """`--check` accepts the committed page, and names the command for another or none."""
     assert generate.main(["--check"]) == 0
     monkeypatch.setattr(generate, "PAGE", tmp_path / "reference" / "hooks.md")
+    monkeypatch.setattr(generate, "CALLERS", tmp_path / "callers.pyi")
     assert generate.main(["--check"]) == 1
     assert generate.COMMAND in capsys.readouterr().err
     assert generate.main([]) == 0
     assert generate.main(["--check"]) == 0
+
+
+def test_the_callers_of_all_hooks_are_typed_as_the_hookspecs_are():
+    """Type checkers see the stub, which nobody writes by hand."""
+    if generate.callers() != generate.CALLERS.read_text("utf-8"):
+        pytest.fail(f"stigmem_plugins/callers.pyi is out of date; run: {generate.COMMAND}")
 
 
 @pytest.mark.parametrize("hook", HOOK_SPECS)

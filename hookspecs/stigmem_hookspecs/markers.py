@@ -7,6 +7,7 @@ strictness; everything else that names hooks is derived from that record.
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Mapping
 from enum import IntEnum, StrEnum
 from types import MappingProxyType
@@ -79,6 +80,8 @@ class HookSpec:
     ordering: HookOrdering
     strict: bool = False
     check: ResultCheck | None = None
+    keywords: tuple[str, ...] = ()
+    """The keywords that a node passes, as far as the specification names them."""
 
     @property
     def positional(self) -> int:
@@ -103,7 +106,9 @@ def _declare(
     check: ResultCheck | None = None,
 ) -> _Decorator:
     def declare(function: _F) -> _F:
-        spec = HookSpec(function.__name__, band, semantic, ordering, strict, check)
+        parameters = inspect.signature(function).parameters
+        keywords = tuple(name for name in parameters if name not in {"value", "payload"})
+        spec = HookSpec(function.__name__, band, semantic, ordering, strict, check, keywords)
         setattr(function, DECLARATION, spec)
         return hookspec(function)
 

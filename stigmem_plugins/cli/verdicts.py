@@ -16,7 +16,7 @@ from stigmem_plugins.manifest import PluginManifest
 from stigmem_plugins.ordering import dependency_order
 from stigmem_plugins.registry import HookRegistry
 from stigmem_plugins.settings import PluginSettings
-from stigmem_plugins.shim import read_keywords
+from stigmem_plugins.signatures import read_keywords
 from stigmem_plugins.startup import register_discovered_plugins
 from stigmem_plugins.trust.vetting import VettedPlugin
 

@@ -1,0 +1,68 @@
+"""`registry.hook`: a caller for each hook, as pluggy has them, on the same plans.
+
+Its signatures, for type checkers, are in `callers.pyi`, which is generated from the hookspecs.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NoReturn
+
+from stigmem_hookspecs import HOOK_SPECS
+from stigmem_hookspecs.markers import HookSpec
+from stigmem_plugins.dispatch import Dispatcher
+from stigmem_plugins.errors import suggest
+from stigmem_plugins.plans import Function, silent
+
+
+class HookCallers:
+    """Fires each hook by a method of its name: `hook.recall_filter(facts, tenant=tenant)`.
+
+    It takes what `fire_…` takes after the hook's name, and returns and raises the same.
+
+    Example:
+        >>> from stigmem_plugins import HookRegistry
+        >>> registry = HookRegistry()
+        >>> registry.hook.pre_assert_authorize(identity="agent:a")
+        Allow()
+    """
+
+    def __init__(self, dispatcher: Dispatcher) -> None:
+        for spec in HOOK_SPECS.values():
+            vars(self)[spec.name] = _live(spec, dispatcher)
+
+    def __getattr__(self, name: str) -> NoReturn:
+        message = f"there is no hook {name!r}{suggest(name, HOOK_SPECS)}"
+        raise AttributeError(message)
+
+    def bind(self, dispatcher: Dispatcher) -> None:
+        """Make the callers direct, now that nothing can be registered any more."""
+        for spec in HOOK_SPECS.values():
+            vars(self)[spec.name] = _bound(spec, dispatcher)
+
+
+def _live(spec: HookSpec, dispatcher: Dispatcher) -> Function:
+    """A caller that looks up what fires the hook: also what is registered later."""
+    table, name = dispatcher.fires[spec.semantic], spec.name
+
+    def with_value(value: Any, /, **payload: Any) -> Any:
+        return table[name](value, payload)
+
+    def without_value(**payload: Any) -> Any:
+        return table[name](payload)
+
+    return with_value if spec.semantic.takes_value else without_value
+
+
+def _bound(spec: HookSpec, dispatcher: Dispatcher) -> Function:
+    """A caller that has what fires the hook."""
+    if dispatcher.is_silent(spec.name):
+        return silent(spec)
+    fire = dispatcher.fires[spec.semantic][spec.name]
+
+    def with_value(value: Any, /, **payload: Any) -> Any:
+        return fire(value, payload)
+
+    def without_value(**payload: Any) -> Any:
+        return fire(payload)
+
+    return with_value if spec.semantic.takes_value else without_value

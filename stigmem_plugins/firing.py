@@ -1,0 +1,166 @@
+"""What fires a hook: which way its handlers are called, and the table that it is looked up in."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import cached_property
+from typing import Any, Final
+
+from pluggy import HookImpl
+
+from stigmem_hookspecs import HookSemantic
+from stigmem_hookspecs.markers import HookSpec, Payload
+from stigmem_plugins.combiners import ASYNCHRONOUS, FOLDS, Reporter, adrive, drive
+from stigmem_plugins.errors import PluginExecutionError
+from stigmem_plugins.manager import AfterTrace, BeforeTrace
+from stigmem_plugins.plans import Exits, Function, Plan, Shape, fits
+from stigmem_plugins.relay import Relay
+from stigmem_plugins.shim import Answered, Called
+
+SHAPES: Final = 16
+"""How many shapes of payload, beside the usual one, a hook gets plans for; others are folded."""
+
+
+class Table(dict[str, Function]):
+    """What fires the hooks of one semantic, by hook; made when first looked up.
+
+    Args:
+        make: Makes and keeps it; gets the table and the hook's name.
+        semantic: The semantic.
+        asynchronous: Whether what is kept are coroutine functions.
+    """
+
+    def __init__(
+        self, make: Callable[[Table, str], Function], semantic: HookSemantic, *, asynchronous: bool
+    ) -> None:
+        super().__init__()
+        self._make = make
+        self.semantic = semantic
+        self.asynchronous = asynchronous
+
+    def __missing__(self, hook: str) -> Function:
+        return self._make(self, hook)
+
+
+class Hook:
+    """One hook as it stands: its handlers in call order, and what surrounds them.
+
+    Args:
+        spec: Its declaration.
+        called: Its implementations as pluggy lists them, called last to first, each with the
+            handler that it stands for; None for a wrapper.
+        monitors: What wants every call reported by pluggy.
+        report: Who is told of failures.
+    """
+
+    def __init__(
+        self,
+        spec: HookSpec,
+        called: Sequence[tuple[HookImpl, Called | None]],
+        monitors: Sequence[tuple[BeforeTrace, AfterTrace]],
+        report: Reporter,
+    ) -> None:
+        self.spec = spec
+        self.handlers = tuple(each for _, each in reversed(called) if each is not None)
+        self._called = called
+        self._monitors = monitors
+        self._report = report
+
+    def fire(self) -> Function:
+        """What fires it: `fire(payload)`, or `fire(value, payload)` where there is a value.
+
+        Handlers that are coroutine functions cannot be called: then it says so, and calls none.
+        """
+        for handler in self.handlers:
+            if handler.asynchronous:
+                return _refuse(handler, self.spec)
+        if self._through_pluggy:
+            return self._folding
+        return self._planned(asynchronous=False)
+
+    def afire(self) -> Function:
+        """The same as a coroutine function, which awaits the handlers that must be."""
+        if self._through_pluggy:
+            return _awaitable(self.fire())
+        return self._planned(asynchronous=True)
+
+    def fold(self, payload: Payload, *value: Any) -> Any:
+        """Fire it without a plan."""
+        if self._through_pluggy:
+            return self._relay.fire(payload, *value)
+        return self._folded(self.handlers, payload, *value)
+
+    @property
+    def is_silent(self) -> bool:
+        """Whether firing it calls nobody at all."""
+        return not self._called and not self._monitors
+
+    @property
+    def _through_pluggy(self) -> bool:
+        return bool(self._monitors) or len(self.handlers) < len(self._called)
+
+    @cached_property
+    def _relay(self) -> Relay:
+        return Relay(self.spec, self._called, self._monitors, self._report)
+
+    def _folded(self, handlers: Sequence[Called], payload: Payload, *state: Any) -> Any:
+        fold = FOLDS[self.spec.semantic]
+        return drive(fold(handlers, self.spec, self._report, *state), payload)
+
+    async def _afolded(self, handlers: Sequence[Called], payload: Payload, *state: Any) -> Any:
+        fold = FOLDS[self.spec.semantic]
+        return await adrive(fold(handlers, self.spec, self._report, *state), payload)
+
+    def _planned(self, *, asynchronous: bool) -> Function:
+        folded = self._afolded if asynchronous else self._folded
+        shapes: dict[Shape, Function] = {}
+
+        def plain(*arguments: Any) -> Any:
+            *value, payload = arguments
+            return folded(self.handlers, payload, *value)
+
+        def other(*arguments: Any) -> Any:
+            """Fire by the plan for a payload that is not of the usual shape."""
+            shape = tuple(arguments[-1])
+            try:
+                fire = shapes[shape]
+            except KeyError:
+                if len(shapes) >= SHAPES or not fits(shape):
+                    return plain(*arguments)
+                # Two threads may both make it; either is as good.
+                plan = Plan(self.spec, self.handlers, shape, usual=False, asynchronous=asynchronous)
+                fire = shapes[shape] = plan.compile(exits)
+            return fire(*arguments)
+
+        def returned(at: int, result: Any, payload: Payload, *state: Any) -> Any:
+            answered = Answered(self.handlers[at], result)
+            return folded((answered, *self.handlers[at + 1 :]), payload, *state)
+
+        def raised(at: int, error: BaseException, payload: Payload, *state: Any) -> Any:
+            answered = Answered(self.handlers[at], error=error)
+            return folded((answered, *self.handlers[at + 1 :]), payload, *state)
+
+        if self.spec.check:  # each result is compared with what came before it
+            return plain
+        exits = Exits(other, plain, returned, raised)
+        plan = Plan(self.spec, self.handlers, self.spec.keywords, asynchronous=asynchronous)
+        return plan.compile(exits)
+
+    def _folding(self, *arguments: Any) -> Any:
+        *value, payload = arguments
+        return self.fold(payload, *value)
+
+
+def _refuse(handler: Called, spec: HookSpec) -> Function:
+    def refuse(*_arguments: Any) -> Any:
+        message = f"handler {handler.handler_name!r} for hook {spec.name!r} {ASYNCHRONOUS}"
+        raise PluginExecutionError(message, plugin=handler.plugin_name)
+
+    return refuse
+
+
+def _awaitable(fire: Function) -> Function:
+    async def afire(*arguments: Any) -> Any:
+        return fire(*arguments)
+
+    return afire

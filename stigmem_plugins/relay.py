@@ -1,0 +1,176 @@
+"""A hook fired through pluggy's own call, where a hookwrapper or a monitor wants to see it.
+
+pluggy calls every implementation with the same arguments and collects what is not None. So
+each handler is given to it behind a function that takes the next step of the hook's fold: it
+calls the handler with what the fold says, or not at all once the fold has come to an end.
+What a vote, a chain, a sum or a failure means is thus decided where it is always decided, and
+pluggy's own call decides what it always does: order, wrappers and monitors.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from types import SimpleNamespace
+from typing import Any
+
+from attrs import frozen
+from pluggy import HookImpl, HookimplOpts, PluginManager
+
+from stigmem_hookspecs import LIFECYCLE_MODULES, Deny
+from stigmem_hookspecs.markers import PROJECT_NAME, HookSpec, Payload
+from stigmem_plugins.combiners import FOLDS, Fold, Reporter, Step, drive
+from stigmem_plugins.errors import FAILURES
+from stigmem_plugins.manager import AfterTrace, BeforeTrace
+from stigmem_plugins.shim import Answered, Called
+
+
+class Run(dict[str, Any]):
+    """The payload of one fire on its way through pluggy, and how far its fold has come."""
+
+    def __init__(self, payload: Payload, fold: Fold[Any]) -> None:
+        super().__init__(payload)
+        self.payload = payload
+        self.fold = fold
+        self.step: Step | None = None
+        self.results: list[Any] = []
+        self.outcome: Any = None
+        self.failure: BaseException | None = None
+
+    def begin(self) -> None:
+        """Go to the first call."""
+        self._advance(self.fold.send, None)
+
+    def call(self, handler: Called) -> Any:
+        """Call the handler, if it is its turn; returns its result, else None."""
+        if self.step is None or self.step[0] is not handler:
+            return None
+        _, value = self.step
+        try:
+            result = handler(self.payload, *value)
+        except FAILURES as error:
+            self._advance(self.fold.throw, error)
+            return None
+        self._advance(self.fold.send, result)
+        if result is not None:
+            self.results.append(result)
+        return result
+
+    def _advance(self, resume: Callable[[Any], Step], outcome: Any) -> None:
+        self.step = None
+        try:
+            self.step = resume(outcome)
+        except StopIteration as stop:
+            self.outcome = stop.value
+        except FAILURES as failure:
+            self.failure = failure
+            raise
+
+
+class _Stage(PluginManager):
+    """A plugin manager for one hook, which is told how to register each implementation."""
+
+    def __init__(self, spec: HookSpec) -> None:
+        super().__init__(PROJECT_NAME)
+        self._options: dict[int, HookimplOpts] = {}
+        function = next(getattr(m, spec.name) for m in LIFECYCLE_MODULES if hasattr(m, spec.name))
+        self.add_hookspecs(type("Specs", (), {spec.name: staticmethod(function)}))
+
+    def add(self, spec: HookSpec, impl: HookImpl, function: Callable[..., Any]) -> None:
+        options: HookimplOpts = {
+            "wrapper": impl.wrapper,
+            "hookwrapper": impl.hookwrapper,
+            "optionalhook": False,
+            "tryfirst": False,
+            "trylast": False,
+            "specname": None,
+        }
+        plugin = SimpleNamespace(**{spec.name: function})
+        self._options[id(plugin)] = options
+        taken = self.has_plugin(impl.plugin_name)
+        self.register(plugin, f"{impl.plugin_name} {id(plugin)}" if taken else impl.plugin_name)
+
+    def parse_hookimpl_opts(self, plugin: object, name: str) -> HookimplOpts | None:
+        return None if name.startswith("__") else self._options[id(plugin)]
+
+
+@frozen(eq=False)
+class _Wrappers:
+    """The wrappers of a hook: whom to name where they change or break something."""
+
+    plugin_name: str
+    handler_name: str
+    secrets: tuple[str, ...] = ()
+    asynchronous: bool = False
+
+    def __call__(self, payload: Payload, *value: Any) -> Any:
+        """Never called: pluggy calls wrappers."""
+        raise NotImplementedError
+
+
+class Relay:
+    """Fires one hook through pluggy.
+
+    Args:
+        spec: The hook.
+        handlers: Its implementations as pluggy lists them, called last to first, each with the
+            handler that it stands for; None for a wrapper.
+        monitors: What reports every call.
+        report: Who is told of failures.
+    """
+
+    def __init__(
+        self,
+        spec: HookSpec,
+        handlers: Sequence[tuple[HookImpl, Called | None]],
+        monitors: Iterable[tuple[BeforeTrace, AfterTrace]],
+        report: Reporter,
+    ) -> None:
+        self._spec = spec
+        self._report = report
+        self._called = [called for _, called in reversed(handlers) if called is not None]
+        wrapping = [impl.plugin_name for impl, called in reversed(handlers) if called is None]
+        self._wrappers = _Wrappers(", ".join(wrapping), f"hookwrapper of {', '.join(wrapping)}")
+        stage = _Stage(spec)
+        for impl, called in handlers:
+            stage.add(spec, impl, impl.function if called is None else _stepping(called))
+        for before, after in monitors:
+            stage.add_hookcall_monitoring(before, after)
+        self._call = getattr(stage.hook, spec.name)
+
+    def fire(self, payload: Payload, *value: Any) -> Any:
+        """Fire the hook.
+
+        Wrappers can change what is made of a hook, but not a denial or a failure.
+
+        Raises:
+            PluginExecutionError: As the hook's fold does; or a wrapper raised.
+        """
+        fold = FOLDS[self._spec.semantic]
+        run = Run(payload, fold(self._called, self._spec, self._report, *value))
+        run.begin()
+        known = dict.fromkeys(self._spec.keywords) | dict(payload)
+        given = {name: known[name] for name in self._spec.keywords}
+        given |= dict(zip(("value",), value, strict=False))
+        try:
+            results = self._call(**given, payload=run)
+        except FAILURES as error:
+            if run.failure is None:
+                raise self._report.failed(self._wrappers, self._spec, error) from error
+            results = run.results
+        if run.failure is not None:
+            raise run.failure
+        if isinstance(run.outcome, Deny) or _same(results, run.results):
+            return run.outcome
+        changed = [Answered(self._wrappers, result) for result in results]
+        return drive(fold(changed, self._spec, self._report, *value), payload)
+
+
+def _stepping(called: Called) -> Callable[..., Any]:
+    def step(payload: Run) -> Any:
+        return payload.call(called)
+
+    return step
+
+
+def _same(one: Sequence[Any], other: Sequence[Any]) -> bool:
+    return len(one) == len(other) and all(a is b for a, b in zip(one, other, strict=True))
