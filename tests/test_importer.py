@@ -11,6 +11,7 @@ import pkgutil
 import sys
 import traceback
 from collections.abc import Callable, Mapping
+from importlib.machinery import BuiltinImporter
 from pathlib import Path
 from typing import Any
 
@@ -200,6 +201,11 @@ def test_nothing_is_left_of_an_attempt_that_failed(make: Make) -> None:
         importlib.import_module("vgone")
 
 
-def test_the_finder_comes_first(served: VerifiedFiles) -> None:
-    """Before every other way to find a module."""
-    assert sys.meta_path[0] is FINDER
+def test_the_finder_comes_first(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Before every other way to find a module, also one that came in between."""
+    with FINDER.attempt() as serve:
+        serve(make({"vfirst.py": ""}))
+        monkeypatch.setattr(sys, "meta_path", [BuiltinImporter, *sys.meta_path])
+        serve(make({"vsecond.py": ""}))
+        assert sys.meta_path[:2] == [FINDER, BuiltinImporter]
+        assert sys.meta_path.count(FINDER) == 1

@@ -180,8 +180,9 @@ class VerifiedFinder(MetaPathFinder):
             for name, path in files.modules().items():
                 self._modules[name] = (files, path)
             self._owners |= dict.fromkeys(names, files)
-            if self not in sys.meta_path:
-                sys.meta_path.insert(0, self)
+            if self in sys.meta_path:
+                sys.meta_path.remove(self)
+            sys.meta_path.insert(0, self)
             return True
 
     @contextmanager
