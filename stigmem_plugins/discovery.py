@@ -119,7 +119,9 @@ def installed_distributions(
         if not Path(plugin_dir).is_dir():
             message = f"the plugin directory {plugin_dir} is no folder"
             raise StigmemPluginError(message, fix=f"make it, or correct {PLUGIN_DIR}")
-        places += [(each, False) for each in distributions(path=[plugin_dir])]
+        # Absolute: data files are read later, wherever the node has gone by then.
+        folder = str(Path(plugin_dir).absolute())
+        places += [(each, False) for each in distributions(path=[folder])]
     for distribution, importable in places:
         name = "unknown"
         try:

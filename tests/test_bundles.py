@@ -296,6 +296,9 @@ def test_the_services_of_a_root_can_be_listed(tmp_path: Path) -> None:
     assert TrustedRootFile.in_force(str(own)).services()["timestamp authority"] == [
         "https://tsa.localhost, 2000-01-01 to 2100-01-01"
     ]
+    (tmp_path / "nameless.json").write_text('{"certificateAuthorities": [{"validFor": {}}]}')
+    nameless = TrustedRootFile.in_force(str(tmp_path / "nameless.json")).services()
+    assert nameless["certificate authority"] == ["unnamed, since ?"]
     (tmp_path / "odd.json").write_text('{"tlogs": [{"baseUrl": "x"}]}')
     with pytest.raises(StigmemPluginError, match="is none"):
         TrustedRootFile.in_force(str(tmp_path / "odd.json")).services()

@@ -197,6 +197,7 @@ def test_nothing_is_left_of_an_attempt_that_failed(make: Make) -> None:
         importlib.import_module("vgone.part")
         raise EndOfTestError
     assert not {"vgone", "vgone.part"} & sys.modules.keys()
+    assert FINDER not in sys.meta_path
     with pytest.raises(ModuleNotFoundError):
         importlib.import_module("vgone")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.resources
 import json
 import logging
 import shutil
@@ -539,6 +540,18 @@ def test_a_plugin_directory_that_is_none_stops_the_start(
     with pytest.raises(StigmemPluginError, match="absent is no folder") as raised:
         start()
     assert "STIGMEM_PLUGIN_DIR" in (raised.value.fix or "")
+
+
+def test_a_relative_directory_is_where_it_was_at_start(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Data files are found after the node has gone elsewhere."""
+    unpack(good_wheel(place.folder, place.authority), place.site)
+    monkeypatch.chdir(place.folder)
+    monkeypatch.setenv("STIGMEM_PLUGIN_DIR", "plugins")
+    start()
+    monkeypatch.chdir("/")
+    assert importlib.resources.files("good_plugin").joinpath("data.txt").read_text() == "data"
 
 
 def test_a_directory_that_is_also_on_the_search_path_is_one_place(

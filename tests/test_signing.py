@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
 import stat
 import zipfile
 from collections.abc import Mapping
@@ -140,6 +141,8 @@ def test_data_files_are_there_when_a_factory_is_called(tmp_path: Path) -> None:
         ({"loose/x.py": ""}, {}, "loose/: a top-level package without __init__.py"),
         ({}, {"plugins": {}}, "it declares no stigmem.plugins entry point"),
         ({}, {"plugins": {"good": "absent:make"}}, "No module named 'absent'"),
+        ({}, {"plugins": {"good": "good_plugin : make"}}, "not module:attribute"),
+        ({}, {"plugins": {"good": "good_plugin:make [extra]"}}, "not module:attribute"),
         ({}, {"plugins": {"good": "good_plugin:absent"}}, "has no attribute 'absent'"),
         ({}, {"plugins": {"good": "good_plugin:part"}}, "expected a callable, got module"),
         ({"good_plugin/part.py": "import absent_dependency"}, {}, "'absent_dependency'"),
@@ -173,6 +176,71 @@ def test_what_cannot_be_signed_is_refused_and_left_as_it_was(
     assert says in raised.value.message
     assert raised.value.fix
     assert wheel.read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("record", "says"),
+    [(b"ghost.py,,\n", "not signed: ghost.py, which"), (b"\xff", "RECORD is malformed")],
+)
+def test_a_wheel_that_would_not_verify_is_not_signed(
+    tmp_path: Path, authority: LocalAuthority, record: bytes, says: str
+) -> None:
+    """Its RECORD claims what is not there: a node would refuse it."""
+    wheel = good_wheel(tmp_path)
+    wheel = rewrite(wheel, {RECORD: members(wheel)[RECORD] + record})
+    with pytest.raises(StigmemPluginError, match="cannot sign") as raised:
+        authority.sign_wheel(wheel, identity=PUBLISHER)
+    assert says in raised.value.message
+
+
+@pytest.mark.parametrize(
+    ("line", "says"),
+    [
+        (b"Name: g\xc3\xa9\xff", "its METADATA is not UTF-8"),
+        (b"Name: other", "its METADATA has several names or versions"),
+        (b"Version: 2.0.0", "its METADATA has several names or versions"),
+    ],
+)
+def test_metadata_that_readers_differ_on_is_refused(
+    tmp_path: Path, authority: LocalAuthority, verifier: BundleVerifier, line: bytes, says: str
+) -> None:
+    """When it is signed and, whoever signed it, when it is verified."""
+    metadata = "good_plugin-1.0.0.dist-info/METADATA"
+    wheel = good_wheel(tmp_path)
+    wheel = rewrite(wheel, {metadata: line + b"\n" + members(wheel)[metadata]})
+    with pytest.raises(StigmemPluginError, match=says):
+        authority.sign_wheel(wheel, identity=PUBLISHER)
+    with pytest.raises(Unverified, match=says):
+        verify_wheel(sign_anyway(authority, wheel), verifier)
+
+
+def test_the_folder_that_somebody_signs_in_is_no_part_of_the_wheel(
+    tmp_path: Path, authority: LocalAuthority, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A module that is found there alone would be missing in a node."""
+    (tmp_path / "beside_the_wheel.py").write_text("")
+    monkeypatch.chdir(tmp_path)
+    wheel = build_wheel(
+        tmp_path,
+        "good-plugin",
+        {**plugin_files(), "good_plugin/part.py": "import beside_the_wheel"},
+        plugins={"good": "good_plugin:plugin_manifest"},
+    )
+    with pytest.raises(StigmemPluginError, match="No module named 'beside_the_wheel'"):
+        authority.sign_wheel(wheel, identity=PUBLISHER)
+
+
+def test_a_wheel_is_signed_through_a_link(
+    tmp_path: Path, authority: LocalAuthority, verifier: BundleVerifier
+) -> None:
+    """The file that it points to is replaced, and it stays a link."""
+    (tmp_path / "store").mkdir()
+    stored = good_wheel(tmp_path / "store")
+    link = tmp_path / stored.name
+    link.symlink_to(stored)
+    authority.sign_wheel(link, identity=PUBLISHER)
+    assert link.is_symlink()
+    assert verify_wheel(stored, verifier).signer.identity == PUBLISHER
 
 
 def test_a_plugin_that_takes_too_long_is_not_signed(
@@ -218,6 +286,29 @@ def test_what_is_no_wheel_could_not_be_checked(tmp_path: Path, content: bytes | 
     with pytest.raises(Unverified) as raised:
         read_wheel(wheel)
     assert raised.value.checked is False
+
+
+def test_a_pipe_is_no_wheel(tmp_path: Path) -> None:
+    """Nobody waits for it."""
+    pipe = tmp_path / "good_plugin-1.0.0-py3-none-any.whl"
+    os.mkfifo(pipe)
+    with pytest.raises(Unverified, match="there is no such file"):
+        read_wheel(pipe)
+
+
+@pytest.mark.parametrize("kind", [zipfile.ZIP_LZMA, zipfile.ZIP_BZIP2, zipfile.ZIP_DEFLATED])
+def test_damage_is_found_whatever_the_compression(tmp_path: Path, kind: int) -> None:
+    """Each has errors of its own."""
+    wheel = tmp_path / "good_plugin-1.0.0-py3-none-any.whl"
+    with zipfile.ZipFile(wheel, "w", kind) as archive:
+        archive.writestr("x", bytes(range(256)) * 20)
+    original = wheel.read_bytes()
+    for position in range(31, 160, 3):
+        data = bytearray(original)
+        data[position] ^= 0xFF
+        wheel.write_bytes(data)
+        with pytest.raises(Unverified):
+            read_wheel(wheel)
 
 
 def test_a_damaged_wheel_could_not_be_checked(tmp_path: Path) -> None:

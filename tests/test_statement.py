@@ -183,6 +183,13 @@ def test_a_malformed_statement_is_refused(change: Callable[[Any], None]) -> None
         read(statement)
 
 
+def test_an_empty_specifier_can_be_signed() -> None:
+    """Every version meets it, and manifests may have it."""
+    statement = document()
+    statement["predicate"]["plugins"]["example"]["requires_stigmem"] = ""
+    assert read(statement).plugins[0].requires_stigmem == ""
+
+
 @pytest.mark.parametrize(
     "payload",
     [
@@ -208,7 +215,7 @@ INFO = "example-1.0.dist-info/METADATA"
     ("path", "fault"),
     [
         ("x.pth", "a .pth file"),
-        ("example/x.PTH", "a .pth file"),
+        ("X.PTH", "a .pth file"),
         ("example-1.0.data/scripts/x", "a .data folder"),
         ("example/x.so", "native code"),
         ("example/x.cpython-311-x86_64-linux-gnu.so", "native code"),
@@ -239,7 +246,8 @@ def test_files_that_cannot_be_protected(path: str, fault: str) -> None:
     """Each is named with the reason."""
     faults = layout_faults(["example/__init__.py", INFO, path])
     assert [each for each in faults if fault in each] != []
-    assert layout_faults(["example/__init__.py", "one.py", "example/data/x.txt", INFO]) == []
+    good = ["example/__init__.py", "one.py", "example/data/x.txt", "example/weights.pth"]
+    assert layout_faults([*good, "example-stubs/__init__.pyi", INFO]) == []
 
 
 def test_entry_points_are_read_from_bytes() -> None:

@@ -206,6 +206,44 @@ def test_a_symlink_in_the_bundles_place_is_refused(site: Path, authority: LocalA
     assert "symlink or special file" in start(site, authority)
 
 
+@pytest.mark.parametrize("content", [b"[" * 200_000, b"\xff", b"{}", b'{"dir_info": 3}', None])
+def test_an_odd_direct_url_of_an_unsigned_plugin_is_no_editable_install(
+    tmp_path: Path, authority: LocalAuthority, content: bytes | None
+) -> None:
+    """A wheel may bring that file itself; a pipe in its place hangs nothing."""
+    site = unpack(good_wheel(tmp_path), tmp_path / "site")
+    direct_url = site / "good_plugin-1.0.0.dist-info/direct_url.json"
+    if content is None:
+        os.mkfifo(direct_url)
+    else:
+        direct_url.write_bytes(content)
+    (vetted,) = vet(installed_distributions(plugin_dir=str(site)), terms(authority, site))
+    assert "is unsigned" in str(vetted.error)
+
+
+def test_a_bundle_of_any_size_is_not_read(site: Path, authority: LocalAuthority) -> None:
+    """Its size is asked for first; on most file systems this one takes no space."""
+    with (site / "good_plugin-1.0.0.dist-info" / BUNDLE_NAME).open("r+b") as bundle:
+        bundle.truncate(8 * 2**30)
+    (vetted,) = vet(installed_distributions(plugin_dir=str(site)), terms(authority, site))
+    assert f"has {8 * 2**30} bytes, more than" in str(vetted.error)
+
+
+def test_what_nobody_thought_of_is_one_plugins_refusal(
+    site: Path, authority: LocalAuthority, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And could not be checked; the others are judged all the same."""
+
+    def fail(*_: Any) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr("stigmem_plugins.trust.vetting.verify_installed", fail)
+    (vetted,) = vet(installed_distributions(plugin_dir=str(site)), terms(authority, site))
+    assert vetted.error is not None
+    assert "it cannot be verified: MemoryError" in vetted.error.message
+    assert vetted.error.checked is False
+
+
 def test_ten_thousand_files_beside_and_within(tmp_path: Path, authority: LocalAuthority) -> None:
     """Signed ones are verified, and others around them do no harm, in a moment."""
     files = {f"good_plugin/data/{n // 100}/{n}.txt": f"{n}" for n in range(10_000)}

@@ -60,7 +60,8 @@ def objection(chosen: PluginTrustPolicy, signer: Signer = TAG) -> str:
         (f"{WORKFLOW}@refs/tags/v1", TAG, False),
         (f"{WORKFLOW}@refs/tags/*", Signer(TAG.identity, "https://gitlab.com"), False),
         (f"{TAG.identity}@{GITHUB}", TAG, True),
-        (f"{TAG.identity}@{GITHUB}/", TAG, True),
+        (f"{TAG.identity}@{GITHUB}/", TAG, False),
+        ("a@b.c@https://d.example/", Signer("a@b.c", "https://d.example/"), True),
         (f"{TAG.identity}@https://other.example", TAG, False),
         (f"{WORKFLOW}@refs/tags/*", Signer(f"{WORKFLOW}@refs/tags/", GITHUB), False),
         (
@@ -222,6 +223,10 @@ def test_bounds_hold_for_a_publisher_that_is_also_listed() -> None:
     second = {"identity": f"{WORKFLOW}@refs/tags/*", "plugins": ["example-plugin"]}
     accepted = policy(publishers=[bounded, second]).decide(TAG, PLUGIN)
     assert accepted.trust_decision == "trusted_publisher"
+    elsewhere = {"identity": TAG.identity, "repository": "https://github.com/acme/other"}
+    assert "signed for the repository" in objection(policy(TAG.identity, publishers=[elsewhere]))
+    foreign = {"identity": TAG.identity, "issuer": "https://other.example"}
+    assert "untrusted identity" in objection(policy(TAG.identity, publishers=[foreign]))
     override = policy("", TAG.identity, publishers=[bounded]).decide(TAG, PLUGIN)
     assert override.trust_decision == "operator_override"
 
@@ -249,6 +254,23 @@ def test_what_is_denied_is_refused_whoever_else_admits_it(
         assert "denied" in objection(chosen)
     else:
         assert chosen.decide(TAG, PLUGIN).trust_decision == "trusted_publisher"
+
+
+@pytest.mark.parametrize(
+    ("entry", "signer", "denied"),
+    [
+        (f"{WORKFLOW}@*", Signer(f"{WORKFLOW}@refs/heads/a@b", GITHUB), True),
+        (f"{WORKFLOW}@refs/heads/*", Signer(f"{WORKFLOW}@refs/tags/a@b", GITHUB), False),
+        ("a@b.c@https://d.example", Signer("a@b.c"), True),
+        ("a@b.c@https://d.example/", Signer("a@b.c", "https://d.example/"), True),
+        ("a@b.c@https://d.example", Signer("a@b.c", "https://e.example"), False),
+        ("a@b.c", Signer("a@b.c", "https://e.example"), True),
+    ],
+)
+def test_a_denial_errs_on_the_side_of_denying(entry: str, signer: Signer, denied: bool) -> None:
+    """Where a grant would err on the side of refusing."""
+    rules = policy(deny={"identities": [entry]}).file.deny
+    assert (rules.objection(signer, PLUGIN) is not None) is denied
 
 
 def test_a_version_that_is_none_is_denied_with_all_others() -> None:

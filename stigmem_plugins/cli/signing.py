@@ -77,9 +77,9 @@ def verify_command(
 ) -> None:
     """Verify wheels or installed plugins.
 
-    That is what a node does at its start; no network is needed. A NAME is the plugin's, its entry
-    point's or its distribution's. The exit code is 0 if all are verified and of trusted publishers,
-    1 if one is refused, 3 if one could not be checked.
+    That is what a node does before it imports them; no network is needed. A NAME is the plugin's,
+    its entry point's or its distribution's. The exit code is 0 if all are verified and of trusted
+    publishers, 1 if one is refused, 3 if one could not be checked.
 
     \b
         stigmem-plugins verify dist/example_plugin-1.0.0-py3-none-any.whl

@@ -15,7 +15,7 @@ import io
 import os
 import stat
 from collections.abc import Collection, Iterator, Mapping
-from email import message_from_bytes
+from email import message_from_string
 from importlib.machinery import all_suffixes
 from pathlib import Path
 from typing import Final
@@ -32,6 +32,8 @@ from stigmem_plugins.trust.statement import PluginStatement, same_distribution
 from stigmem_plugins.trust.unverified import Unverified
 
 SHOWN_FAULTS: Final = 5
+LARGEST_FILE: Final = 2**30
+"""In bytes: files are read into memory."""
 _FLAGS: Final = (
     os.O_RDONLY
     | getattr(os, "O_NOFOLLOW", 0)
@@ -107,8 +109,7 @@ def check_metadata(contents: Mapping[str, bytes], folder: str, statement: Plugin
         Unverified: Name, version or entry points differ, or an entry point names a module that
             is not among the files.
     """
-    metadata = message_from_bytes(contents.get(f"{folder}/METADATA", b""))
-    name, version = metadata["Name"] or "", metadata["Version"] or ""
+    name, version = name_and_version(contents.get(f"{folder}/METADATA", b""))
     if not same_distribution(name, statement.distribution) or version != statement.version:
         message = (
             f"its signature is of {statement.distribution} {statement.version}, and this is "
@@ -130,6 +131,29 @@ def check_metadata(contents: Mapping[str, bytes], folder: str, statement: Plugin
         if not {f"{module}.py", f"{module}/__init__.py"} & contents.keys():
             message = f"entry point {entry_point} names {factory}, which is not among its files"
             raise Unverified(message)
+
+
+def name_and_version(metadata: bytes) -> tuple[str, str]:
+    r"""A distribution's name and version, empty where its `METADATA` has none.
+
+    Raises:
+        Unverified: It is not UTF-8, or says one of them twice: readers differ on which counts.
+
+    Example:
+        >>> name_and_version(b"Name: example-plugin\nVersion: 1.0.0\n")
+        ('example-plugin', '1.0.0')
+    """
+    try:
+        headers = message_from_string(metadata.decode())
+    except UnicodeDecodeError as error:
+        message = f"its METADATA is not UTF-8: {error}"
+        raise Unverified(message) from None
+    found = [headers.get_all(header, [""]) for header in ("Name", "Version")]
+    if any(len(values) > 1 for values in found):
+        message = "its METADATA has several names or versions"
+        raise Unverified(message)
+    name, version = (str(values[0]) for values in found)
+    return name, version
 
 
 def entry_points(text: bytes) -> dict[str, dict[str, str]]:
@@ -203,16 +227,25 @@ def _shadows(root: str, signed: Collection[str]) -> list[str]:
     ]
 
 
-def read_regular(root: str, path: str) -> bytes:
+def read_regular(root: str, path: str, largest: int = LARGEST_FILE) -> bytes:
     """Read a file that is one: through a link is not looked, and for a pipe not waited.
 
+    Args:
+        root: Where the path starts.
+        path: The file.
+        largest: How many bytes it may have.
+
     Raises:
-        Unverified: It is something else.
+        Unverified: It is something else, or too large.
         OSError: It cannot be read.
     """
     try:
         with os.fdopen(os.open(f"{root}/{path}", _FLAGS), "rb") as file:
-            if stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            found = os.fstat(file.fileno())
+            if found.st_size > largest:
+                message = f"{path} has {found.st_size} bytes, more than {largest}"
+                raise Unverified(message)
+            if stat.S_ISREG(found.st_mode):
                 return file.read()
     except OSError as error:
         if error.errno not in {errno.ELOOP, errno.EISDIR}:

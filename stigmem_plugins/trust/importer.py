@@ -214,6 +214,8 @@ class VerifiedFinder(MetaPathFinder):
                 sys.modules.pop(name, None)
             for name in [n for n, owner in self._owners.items() if owner is files]:
                 del self._owners[name]
+            if not self._owners and self in sys.meta_path:
+                sys.meta_path.remove(self)
 
     def find_spec(
         self,

@@ -125,7 +125,7 @@ def layout_faults(paths: Collection[str]) -> list[str]:
     faults += [
         f"{package}/: a top-level package without __init__.py can be added to by any other wheel"
         for package in sorted(packages)
-        if f"{package}/__init__.py" not in paths and not package.endswith(".data")
+        if f"{package}/__init__.py" not in paths and package.isidentifier()
     ]
     reserved = OWN_MODULES | STARTUP_MODULES | sys.stdlib_module_names
     faults += [
@@ -142,7 +142,7 @@ def _path_fault(path: str) -> str | None:
     faults = {
         "not a plain path within the wheel": not is_plain or bool({"", ".", ".."} & set(parts)),
         "a path with unprintable characters": not path.isprintable(),
-        "a .pth file runs before any node does": suffix == ".pth",
+        "a .pth file runs before any node does": suffix == ".pth" and len(parts) == 1,
         "a .data folder is installed to places that are not checked": parts[0].endswith(".data"),
         "native code cannot be imported from verified bytes": suffix in NATIVE_SUFFIXES
         or ".so." in parts[-1],

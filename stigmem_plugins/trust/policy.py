@@ -120,8 +120,8 @@ class PluginTrustPolicy:
     Args:
         trusted_publishers: Accepted entries; a comma list or an iterable.
         override_publishers: Entries accepted as audited exceptions.
-        file: What the policy file says. Where it names a signer, its bounds on what that signer
-            may sign hold, also if the signer is in `trusted_publishers`.
+        file: What the policy file says. Where it names an identity, `trusted_publishers` has no
+            say about it.
 
     Raises:
         StigmemPluginError: An entry is malformed.
@@ -184,29 +184,29 @@ class PluginTrustPolicy:
         raise objections
 
     def _objections(self, signer: Signer, plugin: SignedPlugin) -> Untrusted | None:
-        bound = [p for p in self.file.publishers if p.who.objection(signer, plugin) is None]
-        refusals = [[o for rule in p.what if (o := rule.objection(signer, plugin))] for p in bound]
-        if bound:
-            if [] in refusals:
-                return None
-            texts = dict.fromkeys(text for refusal in refusals for text in refusal)
-            fix = f"change the publisher's entry in the file of {TRUST_POLICY} if you allow it"
-            return Untrusted("; ".join(texts), fix)
-        if any_listed(self._trusted).objection(signer, plugin) is None:
+        """Why nobody whom the operator trusts may have signed the plugin; None if one may.
+
+        Where the file names the identity, the list has no say about it: otherwise a signer whom
+        the file's entry does not admit would come in without its bounds.
+        """
+        named = [p for p in self.file.publishers if p.entry.names(signer.identity)]
+        if not named and any_listed(self._trusted).objection(signer, plugin) is None:
             return None
-        near = [
-            objection
-            for entry in self._trusted
-            if entry.names(signer.identity) and (objection := SignedBy(entry).objection(signer))
-        ]
-        near += [
-            objection
-            for publisher in self.file.publishers
-            if publisher.entry.names(signer.identity)
-            and (objection := publisher.who.objection(signer, plugin))
-        ]
-        problem = "; ".join([f"it is signed by an untrusted identity: {signer}", *near])
-        return Untrusted(problem, f"add the identity to {TRUSTED_PUBLISHERS} if you trust it")
+        bound = [p for p in named if p.who.objection(signer, plugin) is None]
+        if not bound:
+            near = [
+                SignedBy(e).objection(signer) for e in self._trusted if e.names(signer.identity)
+            ]
+            near += [each.who.objection(signer, plugin) for each in named]
+            problem = f"it is signed by an untrusted identity: {signer}"
+            fix = f"add the identity to {TRUSTED_PUBLISHERS} if you trust it"
+            return Untrusted("; ".join([problem, *filter(None, near)]), fix)
+        refusals = [[o for rule in p.what if (o := rule.objection(signer, plugin))] for p in bound]
+        if [] in refusals:
+            return None
+        texts = dict.fromkeys(text for refusal in refusals for text in refusal)
+        fix = f"change the publisher's entry in the file of {TRUST_POLICY} if you allow it"
+        return Untrusted("; ".join(texts), fix)
 
     def deny(self, name: str, version: str | None) -> None:
         """Refuse a plugin that is denied by name and version, whoever signed it.

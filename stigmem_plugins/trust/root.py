@@ -113,10 +113,11 @@ def _pinned() -> Traversable:
 
 
 def _service(service: Mapping[str, Any]) -> str:
-    valid = service.get("validFor") or service["publicKey"].get("validFor", {})
+    holder = service if "validFor" in service else service["publicKey"]
+    valid = holder.get("validFor", {})
     start, end = (str(valid.get(key, ""))[:10] for key in ("start", "end"))
-    period = f"{start} to {end}" if end else f"since {start}"
-    return f"{service.get('uri') or service['baseUrl']}, {period}"
+    period = f"{start or '?'} to {end}" if end else f"since {start or '?'}"
+    return f"{service.get('uri') or service.get('baseUrl') or 'unnamed'}, {period}"
 
 
 def age_in_days(today: date | None = None) -> int:

@@ -178,7 +178,7 @@ class Denied:
     def objection(self, signer: Signer, plugin: SignedPlugin) -> str | None:
         """A denied signer or plugin."""
         for entry in self.identities:
-            if entry.matches(signer):
+            if entry.could_be(signer):
                 return f"its signer {signer} is denied by the trust policy"
         return self.plugin(plugin.name, plugin.version)
 

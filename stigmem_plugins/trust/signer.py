@@ -91,7 +91,7 @@ class PublisherEntry:
             )
             raise ValueError(message)
         if issuer:
-            return cls(identity, issuer.rstrip("/"), pinned=True)
+            return cls(identity, issuer, pinned=True)
         return cls(identity, ISSUERS.get(urlsplit(identity).hostname or ""))
 
     def matches(self, signer: Signer) -> bool:
@@ -99,6 +99,23 @@ class PublisherEntry:
         if signer.issuer is None:
             return not self.pinned and self.names(signer.identity)
         return self.issuer in {None, signer.issuer} and self.names(signer.identity)
+
+    def could_be(self, signer: Signer) -> bool:
+        """Whether the entry may mean the signer: denials err on this side.
+
+        Any ref will do for a `*`, and any issuer where that of the signer is not known.
+
+        Example:
+            >>> denied = PublisherEntry.parse("ada@example.com@https://accounts.google.com")
+            >>> told = Signer("ada@example.com")
+            >>> denied.could_be(told), denied.matches(told)
+            (True, False)
+        """
+        stem = self.identity.removesuffix("*")
+        is_wildcard = stem != self.identity and signer.identity.startswith(stem)
+        return (is_wildcard or signer.identity == self.identity) and (
+            signer.issuer is None or self.issuer in {None, signer.issuer}
+        )
 
     def names(self, identity: str) -> bool:
         """Whether an identity is one of those that the entry names, of any issuer."""

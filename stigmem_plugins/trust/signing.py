@@ -6,7 +6,6 @@ import hashlib
 import json
 import subprocess
 import sys
-from email import message_from_bytes
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, Final, Protocol
@@ -15,8 +14,14 @@ from attrs import frozen
 
 from stigmem_plugins.discovery import ENTRY_POINT_GROUP
 from stigmem_plugins.errors import FAILURES, StigmemPluginError, describe
-from stigmem_plugins.trust.files import check_metadata, entry_points
-from stigmem_plugins.trust.statement import PREDICATE_TYPE, PluginStatement, SignedPlugin
+from stigmem_plugins.trust.files import (
+    check_metadata,
+    entry_points,
+    name_and_version,
+    record_faults,
+    refuse_if,
+)
+from stigmem_plugins.trust.statement import FACTORY, PREDICATE_TYPE, PluginStatement, SignedPlugin
 from stigmem_plugins.trust.unverified import Unverified
 from stigmem_plugins.trust.wheel import Wheel, check_name, read_wheel, write_bundle
 
@@ -77,17 +82,21 @@ def _statement(wheel: Wheel) -> PluginStatement:
         Unverified: Its name or its entry points are not what they should be.
     """
     contents = wheel.signable()
-    metadata = message_from_bytes(contents.get(f"{wheel.folder}/METADATA", b""))
-    name, version = metadata["Name"] or "", metadata["Version"] or ""
+    name, version = name_and_version(contents.get(f"{wheel.folder}/METADATA", b""))
     check_name(wheel, name, version)
     text = contents.get(f"{wheel.folder}/entry_points.txt", b"")
     factories = entry_points(text).get(ENTRY_POINT_GROUP, {})
     if not factories:
         message = f"it declares no {ENTRY_POINT_GROUP} entry point"
         raise Unverified(message, "declare the plugin's factory in its pyproject.toml")
+    for entry_point, factory in factories.items():
+        if not FACTORY.fullmatch(factory):
+            message = f"entry point {entry_point} is {factory!r}, not module:attribute"
+            raise Unverified(message)
     digests = {path: hashlib.sha256(data).hexdigest() for path, data in contents.items()}
     statement = PluginStatement(name, version, digests, _declared(wheel.path, factories))
     check_metadata(contents, wheel.folder, statement)
+    refuse_if(record_faults(wheel.contents[wheel.record], contents, wheel.folder))
     return statement
 
 
@@ -135,7 +144,9 @@ def _declared(path: Path, factories: dict[str, str]) -> tuple[SignedPlugin, ...]
     """What the plugins of a wheel declare, found out in a process of its own."""
     with TemporaryDirectory(prefix="stigmem-sign-") as folder:
         report = Path(folder) / "report.json"
-        command = [sys.executable, "-m", "stigmem_plugins.trust.declare", str(path), str(report)]
+        # -P: the folder that somebody signs in is no part of the wheel.
+        module = ["-P", "-m", "stigmem_plugins.trust.declare"]
+        command = [sys.executable, *module, str(path), str(report)]
         try:
             done = subprocess.run(  # noqa: S603  # our own arguments, no shell
                 command, capture_output=True, text=True, timeout=LONGEST_IMPORT, check=False

@@ -25,8 +25,11 @@ STATEMENT_TYPE: Final = "https://in-toto.io/Statement/v1"
 PREDICATE_TYPE: Final = "https://stigmem.dev/attestations/plugin-manifest/v1"
 
 _DIGEST: Final = re.compile(r"[0-9a-f]{64}")
-_FACTORY: Final = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_][\w.]*")
+FACTORY: Final = re.compile(r"[^\W\d][\w.]*:[^\W\d][\w.]*")
+"""`module:attribute`, as the value of an entry point."""
 _TEXTS: Final = ("factory", "name", "version", "requires_stigmem")
+_MAY_BE_EMPTY: Final = ("requires_stigmem",)
+"""An empty specifier is met by every version."""
 _LISTS: Final = ("capabilities", "hooks", "depends_on")
 
 
@@ -87,8 +90,8 @@ class SignedPlugin:
                 f"plugin {shown(entry_point)} has other fields than expected: {sorted(unknown)}"
             )
             raise ValueError(message)
-        texts = {name: _text(fields[name]) for name in _TEXTS}
-        if not _FACTORY.fullmatch(texts["factory"]):
+        texts = {name: _text(fields[name], empty=name in _MAY_BE_EMPTY) for name in _TEXTS}
+        if not FACTORY.fullmatch(texts["factory"]):
             message = f"factory {shown(texts['factory'])} is not module:attribute"
             raise ValueError(message)
         lists: dict[str, Any] = {name: _texts(fields[name]) for name in _LISTS}
@@ -197,8 +200,8 @@ def _predicate(statement: Any) -> Any:
     return statement["predicate"]
 
 
-def _text(value: Any) -> str:
-    if not isinstance(value, str) or not value:
+def _text(value: Any, *, empty: bool = False) -> str:
+    if not isinstance(value, str) or not (value or empty):
         message = f"{shown(value)} is no text"
         raise ValueError(message)
     return value

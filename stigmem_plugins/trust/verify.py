@@ -9,7 +9,7 @@ from pathlib import Path
 from attrs import frozen
 
 from stigmem_plugins.discovery import BUNDLE_NAME, InstalledDistribution
-from stigmem_plugins.trust.bundle import BundleVerifier
+from stigmem_plugins.trust.bundle import LARGEST_BUNDLE, BundleVerifier
 from stigmem_plugins.trust.files import read_installed, read_regular, unreadable
 from stigmem_plugins.trust.importer import VerifiedFiles
 from stigmem_plugins.trust.layout import belongs_to, module_names
@@ -49,7 +49,7 @@ def verify_installed(
     info = distribution.info
     assert info is not None  # a bundle is in a folder
     try:
-        bundle = read_regular(str(info.parent), f"{info.name}/{BUNDLE_NAME}")
+        bundle = read_regular(str(info.parent), f"{info.name}/{BUNDLE_NAME}", LARGEST_BUNDLE)
     except OSError as error:
         raise unreadable(error) from None
     signed = verifier.verify(bundle)

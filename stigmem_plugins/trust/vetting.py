@@ -10,9 +10,15 @@ from typing import Any, Self
 from attrs import field, frozen
 
 from stigmem_plugins.discovery import InstalledDistribution, InstalledPlugin
-from stigmem_plugins.errors import PluginSignatureError
+from stigmem_plugins.errors import (
+    FAILURES,
+    PluginSignatureError,
+    StigmemPluginError,
+    describe,
+)
 from stigmem_plugins.settings import PluginSettings
-from stigmem_plugins.trust.bundle import BundleVerifier
+from stigmem_plugins.trust.bundle import LARGEST_BUNDLE, BundleVerifier
+from stigmem_plugins.trust.files import read_regular
 from stigmem_plugins.trust.policy import (
     UNDECIDED,
     UNSIGNED,
@@ -126,11 +132,20 @@ def vet(installed: Iterable[InstalledDistribution], terms: TrustTerms) -> tuple[
                 _refuse_unsigned(distribution, terms)
                 vetted += [_unsigned(each, terms) for each in distribution.plugins]
         except Unverified as finding:
-            vetted += [
-                VettedPlugin(each, error=refused(each.entry_point_name, finding))
-                for each in distribution.plugins or (_nameless(distribution),)
-            ]
+            vetted += _refused(distribution, finding)
+        except StigmemPluginError:
+            raise
+        except FAILURES as error:  # whatever a distribution does, the others are judged too
+            problem = f"it cannot be verified: {describe(error)}"
+            vetted += _refused(distribution, Unverified(problem, checked=False))
     return tuple(vetted)
+
+
+def _refused(distribution: InstalledDistribution, finding: Unverified) -> list[VettedPlugin]:
+    return [
+        VettedPlugin(each, error=refused(each.entry_point_name, finding))
+        for each in distribution.plugins or (_nameless(distribution),)
+    ]
 
 
 def _nameless(distribution: InstalledDistribution) -> InstalledPlugin:
@@ -181,9 +196,9 @@ def _refuse_unsigned(distribution: InstalledDistribution, terms: TrustTerms) -> 
 
 def _is_editable(info: Path | None) -> bool:
     try:
-        direct_url = json.loads((info / "direct_url.json").read_bytes()) if info else {}
+        direct_url = json.loads(read_regular(str(info), "direct_url.json", LARGEST_BUNDLE))
         return bool(direct_url["dir_info"]["editable"])
-    except (OSError, ValueError, LookupError, TypeError):
+    except (OSError, ValueError, LookupError, TypeError, RecursionError):
         return False
 
 

@@ -6,7 +6,9 @@ import base64
 import csv
 import hashlib
 import io
+import lzma
 import stat
+import struct
 import zipfile
 import zlib
 from collections.abc import Mapping
@@ -31,7 +33,16 @@ from stigmem_plugins.trust.unverified import Unverified
 
 LARGEST_WHEEL: Final = 2**30
 """In bytes, unpacked: a wheel is read into memory."""
-_UNREADABLE: Final = (OSError, RuntimeError, EOFError, ValueError, zipfile.error, zlib.error)
+_UNREADABLE: Final = (
+    OSError,
+    RuntimeError,
+    EOFError,
+    ValueError,
+    struct.error,
+    lzma.LZMAError,
+    zipfile.error,
+    zlib.error,
+)
 """What reading a damaged, encrypted or otherwise odd archive raises."""
 
 
@@ -73,14 +84,14 @@ def read_wheel(path: Path) -> Wheel:
     Raises:
         Unverified: It cannot be read, is damaged, or has files that cannot be protected.
     """
+    if not path.is_file():
+        message = "there is no such file"
+        raise Unverified(message, "check the path", checked=False)
     try:
         with zipfile.ZipFile(path) as archive:
             members = [each for each in archive.infolist() if not each.is_dir()]
             size = sum(each.file_size for each in members)
             contents = {e.filename: archive.read(e) for e in members if size <= LARGEST_WHEEL}
-    except FileNotFoundError:
-        message = "there is no such file"
-        raise Unverified(message, "check the path", checked=False) from None
     except _UNREADABLE as error:
         message = f"it is no wheel that can be read: {describe(error)}"
         raise Unverified(message, "build or download it anew", checked=False) from None
@@ -163,7 +174,7 @@ def write_bundle(wheel: Wheel, bundle: bytes) -> None:
     record = _with_row(wheel.contents[wheel.record], wheel.bundle, bundle)
     changed = {wheel.bundle: bundle, wheel.record: record}
     mode = stat.S_IMODE(wheel.path.stat().st_mode)
-    with replacing(wheel.path, mode) as file, zipfile.ZipFile(file, "w") as archive:
+    with replacing(wheel.path.resolve(), mode) as file, zipfile.ZipFile(file, "w") as archive:
         for member in wheel.members:
             if member.filename not in changed:
                 archive.writestr(member, wheel.contents[member.filename])
