@@ -137,6 +137,15 @@ def published(session: nox.Session) -> None:
 
 
 @nox.session(python=MEASURED)
+def bench(session: nox.Session) -> None:
+    """Measure what a fire costs, draw the README's chart; with `-- --check`, hold the targets."""
+    session.install("--editable", ".[prometheus]", *group("bench"))
+    results = Path(session.create_tmp(), "results.json")
+    drawn = [f"--json={results}", "--chart=docs/bench.svg"]
+    session.run("python", "-m", "tests.benchmarks", *drawn, *session.posargs)
+
+
+@nox.session(python=MEASURED)
 def demo(session: nox.Session) -> None:
     """Run the demonstration that the README starts with."""
     session.install(".")

@@ -34,4 +34,6 @@ nitpick_ignore_regex = [
     ),
     # What serves; only `LocalAuthority.serve()` makes it.
     (r"py:class", r"stigmem_plugins\.testing\.sigstore\.service\.Services"),
+    # The type variable of a decorator, which Sphinx takes for a class.
+    (r"py:class", r"stigmem_plugins\.deadlines\.F"),
 ]

@@ -32,9 +32,11 @@ from stigmem_plugins.capabilities import (
     CoreApis,
     PluginContext,
 )
+from stigmem_plugins.deadlines import handler_timeout
 from stigmem_plugins.discovery import ENTRY_POINT_GROUP
 from stigmem_plugins.errors import (
     CapabilityError,
+    HandlerTimeoutError,
     ManifestError,
     PluginDependencyError,
     PluginDiscoveryError,
@@ -75,6 +77,7 @@ __all__ = [
     "Deny",
     "DiscoveredPlugin",
     "Failure",
+    "HandlerTimeoutError",
     "HookName",
     "HookOrdering",
     "HookRegistry",
@@ -106,6 +109,7 @@ __all__ = [
     "allow_unsigned_development_override",
     "discover_plugin_manifests",
     "get_registry",
+    "handler_timeout",
     "hookimpl",
     "register_core_handler",
     "register_discovered_plugins",

@@ -32,6 +32,7 @@ from stigmem_plugins.checks import (
 )
 from stigmem_plugins.combiners import drive, vote
 from stigmem_plugins.config import configure
+from stigmem_plugins.deadlines import LIFECYCLE_SECONDS, declared_timeout, limited
 from stigmem_plugins.dispatch import Dispatcher
 from stigmem_plugins.errors import (
     ManifestError,
@@ -46,6 +47,7 @@ from stigmem_plugins.ordering import dependency_order
 from stigmem_plugins.registration import Candidate, Registration
 from stigmem_plugins.shim import Called, Handler
 from stigmem_plugins.signatures import handler_label, is_asynchronous, read_keywords
+from stigmem_plugins.workers import Bulkheads
 
 
 class Rejected(Protocol):
@@ -88,6 +90,8 @@ def enrol(candidate: Candidate, stage: Stage) -> Registration:
             context,
             configuration.secrets,
             is_asynchronous(function),
+            manifest.async_safe,
+            declared_timeout(function) or stage.terms.handler_timeout,
         )
         for hook, function in manifest.hooks.items()
     }
@@ -129,17 +133,23 @@ class _Examination:
 
 
 def examine(
-    registration: Registration, manifest: PluginManifest, validators: Sequence[Called]
+    registration: Registration,
+    manifest: PluginManifest,
+    validators: Sequence[Called],
+    bulkheads: Bulkheads,
 ) -> None:
     """Ask the `config_validate` handlers about a plugin, of which they get the manifest.
+
+    Each has a deadline.
 
     Raises:
         Refusal: One of them denies it, raises, or returns something else than a vote.
     """
     examination = _Examination(registration)
     payload = {"plugin": manifest}
+    asked = [limited(each, bulkheads, LIFECYCLE_SECONDS) for each in validators]
     try:
-        drive(vote(validators, HOOK_SPECS["config_validate"], examination), payload)
+        drive(vote(asked, HOOK_SPECS["config_validate"], examination), payload)
     except PluginExecutionError as failure:
         raise examination.refusal or failure from failure.__cause__
     if examination.refusal:
@@ -174,7 +184,8 @@ def admit(
         own = registration.handlers.get("config_validate")
         asked = [*validators, own] if own else validators
         try:
-            examine(registration, by_name[registration.manifest.name].manifest, asked)
+            manifest = by_name[registration.manifest.name].manifest
+            examine(registration, manifest, asked, dispatcher.bulkheads)
         except Refusal as refusal:
             refused.append((registration.candidate, refusal))
         else:

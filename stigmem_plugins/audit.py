@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextvars import ContextVar
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -38,7 +38,9 @@ class AuditTrail:
     """
 
     def __init__(self, sink: Callable[[AuditEvent], None]) -> None:
-        self._sink = sink
+        self.sink = sink
+        self.watch: Callable[[str, str, Mapping[str, Any]], None] = lambda *_event: None
+        """Is told of each event's type, plugin and metadata, also of those not emitted."""
         self._lock = threading.Lock()
         self.undelivered = 0
         """How many events were not emitted because they arose from emitting another."""
@@ -47,6 +49,7 @@ class AuditTrail:
         self, event_type: str, plugin_name: str, failure: str | None = None, **metadata: Any
     ) -> None:
         """Emit one event about a plugin; `failure` is the reason of one that failed."""
+        self.watch(event_type, plugin_name, metadata)
         active = _emitting.get()
         if self in active:
             with self._lock:
@@ -64,7 +67,7 @@ class AuditTrail:
         )
         token = _emitting.set((*active, self))
         try:
-            self._sink(event)
+            self.sink(event)
         finally:
             _emitting.reset(token)
 

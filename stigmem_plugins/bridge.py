@@ -9,10 +9,9 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec
 from types import ModuleType
-from typing import Final
+from typing import Any, Final
 
 from packaging.version import Version
 
@@ -99,7 +98,12 @@ def _is_ours(module: ModuleType) -> bool:
     return isinstance(getattr(module.__spec__, "loader", None), _BridgeLoader)
 
 
-class _BridgeLoader(Loader):
+# importlib.abc has bases for these two, and takes as long to import as ten modules of ours.
+class _BridgeLoader:
+    @staticmethod
+    def create_module(_spec: ModuleSpec) -> None:
+        """Let Python make an ordinary module."""
+
     def exec_module(self, module: ModuleType) -> None:
         if module.__name__ == NODE:
             return
@@ -114,7 +118,7 @@ class _BridgeLoader(Loader):
         vars(module)["__all__"] = [name for source in sources for name in source.__all__]
 
 
-class _BridgeFinder(MetaPathFinder):
+class _BridgeFinder:
     def __init__(self, *names: str) -> None:
         self._names = {*names, SERVED, *(f"{SERVED}.{name}" for name in SUBMODULES)}
 
@@ -127,7 +131,8 @@ class _BridgeFinder(MetaPathFinder):
         if fullname not in self._names:
             return None
         is_package = fullname in {NODE, SERVED}
-        return ModuleSpec(fullname, _BridgeLoader(), origin=__name__, is_package=is_package)
+        loader: Any = _BridgeLoader()  # has what a loader needs, and not its base
+        return ModuleSpec(fullname, loader, origin=__name__, is_package=is_package)
 
 
 _front: Final = _BridgeFinder()

@@ -5,13 +5,14 @@ Its signatures, for type checkers, are in `callers.pyi`, which is generated from
 
 from __future__ import annotations
 
+from types import FunctionType
 from typing import Any, NoReturn
 
-from stigmem_hookspecs import HOOK_SPECS
+from stigmem_hookspecs import ALLOW_SINGLETON, HOOK_SPECS
 from stigmem_hookspecs.markers import HookSpec
 from stigmem_plugins.dispatch import Dispatcher
 from stigmem_plugins.errors import suggest
-from stigmem_plugins.plans import Function, silent
+from stigmem_plugins.plans import RULES, Function, compiled
 
 
 class HookCallers:
@@ -56,7 +57,7 @@ def _live(spec: HookSpec, dispatcher: Dispatcher) -> Function:
 def _bound(spec: HookSpec, dispatcher: Dispatcher) -> Function:
     """A caller that has what fires the hook."""
     if dispatcher.is_silent(spec.name):
-        return silent(spec)
+        return _silent(spec)
     fire = dispatcher.fires[spec.semantic][spec.name]
 
     def with_value(value: Any, /, **payload: Any) -> Any:
@@ -66,3 +67,13 @@ def _bound(spec: HookSpec, dispatcher: Dispatcher) -> Function:
         return fire(payload)
 
     return with_value if spec.semantic.takes_value else without_value
+
+
+def _silent(spec: HookSpec) -> Function:
+    """What fires a hook without handlers, called with keywords: it makes no dict of them."""
+    value = "value, /, " if spec.semantic.takes_value else ""
+    usual = "".join(f"{name}, " for name in spec.keywords)
+    code = compiled(f"def fire({value}*, {usual}**_): return {RULES[spec.semantic].empty}")
+    fire = FunctionType(code, {"ALLOW": ALLOW_SINGLETON}, spec.name)
+    fire.__kwdefaults__ = dict.fromkeys(spec.keywords)
+    return fire

@@ -12,6 +12,7 @@ from packaging.version import Version
 
 from stigmem_hookspecs import HOOK_SPECS
 from stigmem_plugins.capabilities import CoreApis
+from stigmem_plugins.deadlines import declared_timeout
 from stigmem_plugins.dispatch import Dispatcher
 from stigmem_plugins.errors import ManifestError, PluginDependencyError, StigmemPluginError
 from stigmem_plugins.ordering import require_dependencies
@@ -58,10 +59,12 @@ class Terms:
     Args:
         core_apis: The handles that it offers.
         stigmem_version: The version that `requires_stigmem` is held against.
+        handler_timeout: The deadline of handlers that declare none; None leaves them without.
     """
 
     core_apis: CoreApis
     stigmem_version: str
+    handler_timeout: float | None = None
 
 
 @frozen
@@ -99,16 +102,25 @@ def check_compatible(candidate: Candidate, stage: Stage) -> None:
 
 
 def check_handlers(candidate: Candidate, _stage: Stage) -> None:
-    """Every handler can be called as its hook calls it; all that cannot are named at once."""
+    """Every handler can be called as its hook calls it, within a deadline that can be kept.
+
+    All faults are named at once.
+    """
     faults: list[str] = []
     for hook, function in candidate.manifest.hooks.items():
         try:
             read_keywords(function, HOOK_SPECS[hook])
+            declared_timeout(function)
         except ManifestError as fault:
             faults.append(str(fault))
     check = candidate.manifest.health_check
-    if check is not None and not _takes_context(check):
-        faults.append("health_check must accept 1 positional argument, the context")
+    if check is not None:
+        try:
+            declared_timeout(check)
+        except ManifestError as fault:
+            faults.append(str(fault))
+        if not _takes_context(check):
+            faults.append("health_check must accept 1 positional argument, the context")
     if faults:
         name = candidate.manifest.name
         message = f"plugin {name!r}: {'; '.join(faults)}"

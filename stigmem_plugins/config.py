@@ -8,7 +8,6 @@ dataclass or pydantic class) says which there are.
 from __future__ import annotations
 
 import os
-import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -51,6 +50,8 @@ def read_tables(directory: Path | None = None) -> Tables:
     Raises:
         StigmemPluginError: The file cannot be read, or the table is not one.
     """
+    import tomllib  # noqa: PLC0415  # slow to import
+
     path = (directory or Path.cwd()) / "pyproject.toml"
     try:
         document = tomllib.loads(path.read_text("utf-8"))

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from attrs import evolve, frozen
 from pluggy import HookImpl
@@ -25,6 +25,10 @@ from stigmem_plugins.ordering import dependency_order
 from stigmem_plugins.plans import Function
 from stigmem_plugins.registration import Registration
 from stigmem_plugins.shim import Called, Handler, NativeHandler
+from stigmem_plugins.workers import Bulkheads
+
+if TYPE_CHECKING:
+    from stigmem_plugins.metrics import Metrics
 
 
 @frozen(eq=False)
@@ -51,10 +55,12 @@ class Dispatcher:
 
     Args:
         check: Raises if nothing may be registered now.
+        emit_metrics: Whether to count and time fires and handlers.
     """
 
-    def __init__(self, check: Callable[[str], None]) -> None:
+    def __init__(self, check: Callable[[str], None], *, emit_metrics: bool = False) -> None:
         self.trail = AuditTrail(self._emit)
+        self.bulkheads = Bulkheads()
         self.registrations: dict[str, Registration] = {}
         self.fires = {each: Table(self._fire, each, asynchronous=False) for each in HookSemantic}
         self.afires = {each: Table(self._fire, each, asynchronous=True) for each in HookSemantic}
@@ -66,6 +72,12 @@ class Dispatcher:
         self._own: Function | None = None  # fires the layer's own audit events
         # Held wherever registrations and pluggy's view of them are read or changed together.
         self._lock = threading.RLock()
+        self._metrics: Metrics | None = None
+        if emit_metrics:
+            from stigmem_plugins.metrics import Metrics  # noqa: PLC0415  # where it is asked for
+
+            self._metrics = Metrics(lambda: len(self.registrations))
+            self.trail.watch = self._metrics.watch
 
     @property
     def manager(self) -> HookPluginManager:
@@ -120,8 +132,8 @@ class Dispatcher:
         return self._hook(self.spec(hook)).handlers
 
     def is_silent(self, hook: str) -> bool:
-        """Whether firing the hook calls nobody at all."""
-        return self._hook(self.spec(hook)).is_silent
+        """Whether firing the hook calls nobody at all, and nobody counts it."""
+        return self._metrics is None and self._hook(self.spec(hook)).is_silent
 
     @staticmethod
     def spec(hook: str) -> HookSpec:
@@ -157,8 +169,14 @@ class Dispatcher:
         with self._lock:
             manager = self.manager if spec.name in self._unplaced else self._manager
             impls = getattr(manager.hook, spec.name).get_hookimpls()
-            called = [(impl, _called(impl, spec)) for impl in impls]
-            return Hook(spec, called, tuple(manager.monitors), self.trail)
+            called = [(impl, self._called(impl, spec)) for impl in impls]
+            return Hook(spec, called, tuple(manager.monitors), self.trail, self.bulkheads)
+
+    def _called(self, impl: HookImpl, spec: HookSpec) -> Called | None:
+        called = _called(impl, spec)
+        if called and self._metrics:
+            return self._metrics.handler(called, spec)
+        return called
 
     def _fire(self, table: Table, name: str) -> Function:
         """What fires a hook, made and kept.
@@ -174,7 +192,10 @@ class Dispatcher:
             raise PluginExecutionError(message, fix=f"call {call} instead")
         with self._lock:
             # A registration that comes in meanwhile waits, and then throws it away.
-            fire = self._hook(spec).afire() if table.asynchronous else self._hook(spec).fire()
+            hook, awaits = self._hook(spec), table.asynchronous
+            fire = hook.afire() if awaits else hook.fire()
+            if self._metrics:
+                fire = self._metrics.fire(spec, fire, len(hook.handlers), awaits=awaits)
             table[spec.name] = fire
         return fire
 
@@ -209,7 +230,7 @@ class Dispatcher:
         return [*(among[name] for name in reversed(order)), *reversed(first), *last]
 
 
-def _called(impl: HookImpl, spec: HookSpec) -> Called | None:
+def _called(impl: HookImpl, spec: HookSpec) -> Handler | NativeHandler | None:
     """What a fire calls for an implementation; None for a wrapper."""
     if impl.wrapper or impl.hookwrapper:
         return None

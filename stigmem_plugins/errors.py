@@ -61,6 +61,13 @@ class PluginExecutionError(StigmemPluginError, RuntimeError):
     """
 
 
+class HandlerTimeoutError(StigmemPluginError, TimeoutError):
+    """A handler did not return by its deadline: the cause of the error that a host gets.
+
+    A `TimeoutError` that the handler raised itself stays what it is.
+    """
+
+
 class PluginDiscoveryError(StigmemPluginError, RuntimeError):
     """Installed plugins could not be read or loaded; the message names every one of them."""
 

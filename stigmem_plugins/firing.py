@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import keyword
 from collections.abc import Callable, Sequence
 from functools import cached_property
 from typing import Any, Final
@@ -11,14 +12,22 @@ from pluggy import HookImpl
 from stigmem_hookspecs import HookSemantic
 from stigmem_hookspecs.markers import HookSpec, Payload
 from stigmem_plugins.combiners import ASYNCHRONOUS, FOLDS, Reporter, adrive, drive
+from stigmem_plugins.deadlines import awaited, limited
 from stigmem_plugins.errors import PluginExecutionError
 from stigmem_plugins.manager import AfterTrace, BeforeTrace
-from stigmem_plugins.plans import Exits, Function, Plan, Shape, fits
+from stigmem_plugins.plans import Exits, Function, Plan, Shape
 from stigmem_plugins.relay import Relay
 from stigmem_plugins.shim import Answered, Called
+from stigmem_plugins.workers import Bulkheads
 
 SHAPES: Final = 16
 """How many shapes of payload, beside the usual one, a hook gets plans for; others are folded."""
+
+
+UNWRAP: Final = (
+    "is asynchronous, and pluggy, which calls this hook for a hookwrapper or monitor, cannot "
+    "await it: use def, or take the hookwrapper out"
+)
 
 
 class Table(dict[str, Function]):
@@ -51,6 +60,7 @@ class Hook:
             handler that it stands for; None for a wrapper.
         monitors: What wants every call reported by pluggy.
         report: Who is told of failures.
+        bulkheads: Where handlers run that have a deadline, or must not run in an event loop.
     """
 
     def __init__(
@@ -59,12 +69,14 @@ class Hook:
         called: Sequence[tuple[HookImpl, Called | None]],
         monitors: Sequence[tuple[BeforeTrace, AfterTrace]],
         report: Reporter,
+        bulkheads: Bulkheads,
     ) -> None:
         self.spec = spec
         self.handlers = tuple(each for _, each in reversed(called) if each is not None)
         self._called = called
         self._monitors = monitors
         self._report = report
+        self._bulkheads = bulkheads
 
     def fire(self) -> Function:
         """What fires it: `fire(payload)`, or `fire(value, payload)` where there is a value.
@@ -73,22 +85,27 @@ class Hook:
         """
         for handler in self.handlers:
             if handler.asynchronous:
-                return _refuse(handler, self.spec)
+                why = UNWRAP if self._through_pluggy else ASYNCHRONOUS
+                return _refuse(handler, self.spec, why)
         if self._through_pluggy:
             return self._folding
-        return self._planned(asynchronous=False)
+        return self._planned(self._limited, asynchronous=False)
 
     def afire(self) -> Function:
-        """The same as a coroutine function, which awaits the handlers that must be."""
+        """The same as a coroutine function, which awaits the handlers that must be.
+
+        pluggy cannot await: what goes through it blocks the loop while it lasts.
+        """
         if self._through_pluggy:
             return _awaitable(self.fire())
-        return self._planned(asynchronous=True)
+        handlers = tuple(awaited(each, self._bulkheads) for each in self.handlers)
+        return self._planned(handlers, asynchronous=True)
 
     def fold(self, payload: Payload, *value: Any) -> Any:
         """Fire it without a plan."""
         if self._through_pluggy:
             return self._relay.fire(payload, *value)
-        return self._folded(self.handlers, payload, *value)
+        return self._folded(self._limited, payload, *value)
 
     @property
     def is_silent(self) -> bool:
@@ -101,7 +118,12 @@ class Hook:
 
     @cached_property
     def _relay(self) -> Relay:
-        return Relay(self.spec, self._called, self._monitors, self._report)
+        called = [(impl, each and limited(each, self._bulkheads)) for impl, each in self._called]
+        return Relay(self.spec, called, self._monitors, self._report)
+
+    @cached_property
+    def _limited(self) -> tuple[Called, ...]:
+        return tuple(limited(each, self._bulkheads) for each in self.handlers)
 
     def _folded(self, handlers: Sequence[Called], payload: Payload, *state: Any) -> Any:
         fold = FOLDS[self.spec.semantic]
@@ -111,13 +133,13 @@ class Hook:
         fold = FOLDS[self.spec.semantic]
         return await adrive(fold(handlers, self.spec, self._report, *state), payload)
 
-    def _planned(self, *, asynchronous: bool) -> Function:
+    def _planned(self, handlers: tuple[Called, ...], *, asynchronous: bool) -> Function:
         folded = self._afolded if asynchronous else self._folded
         shapes: dict[Shape, Function] = {}
 
         def plain(*arguments: Any) -> Any:
             *value, payload = arguments
-            return folded(self.handlers, payload, *value)
+            return folded(handlers, payload, *value)
 
         def other(*arguments: Any) -> Any:
             """Fire by the plan for a payload that is not of the usual shape."""
@@ -128,22 +150,22 @@ class Hook:
                 if len(shapes) >= SHAPES or not fits(shape):
                     return plain(*arguments)
                 # Two threads may both make it; either is as good.
-                plan = Plan(self.spec, self.handlers, shape, usual=False, asynchronous=asynchronous)
+                plan = Plan(self.spec, handlers, shape, usual=False, asynchronous=asynchronous)
                 fire = shapes[shape] = plan.compile(exits)
             return fire(*arguments)
 
         def returned(at: int, result: Any, payload: Payload, *state: Any) -> Any:
-            answered = Answered(self.handlers[at], result)
-            return folded((answered, *self.handlers[at + 1 :]), payload, *state)
+            answered = Answered(handlers[at], result)
+            return folded((answered, *handlers[at + 1 :]), payload, *state)
 
         def raised(at: int, error: BaseException, payload: Payload, *state: Any) -> Any:
-            answered = Answered(self.handlers[at], error=error)
-            return folded((answered, *self.handlers[at + 1 :]), payload, *state)
+            answered = Answered(handlers[at], error=error)
+            return folded((answered, *handlers[at + 1 :]), payload, *state)
 
         if self.spec.check:  # each result is compared with what came before it
             return plain
         exits = Exits(other, plain, returned, raised)
-        plan = Plan(self.spec, self.handlers, self.spec.keywords, asynchronous=asynchronous)
+        plan = Plan(self.spec, handlers, self.spec.keywords, asynchronous=asynchronous)
         return plan.compile(exits)
 
     def _folding(self, *arguments: Any) -> Any:
@@ -151,9 +173,19 @@ class Hook:
         return self.fold(payload, *value)
 
 
-def _refuse(handler: Called, spec: HookSpec) -> Function:
+def fits(shape: Shape) -> bool:
+    """Whether a plan can be written for a payload of these keywords.
+
+    Example:
+        >>> fits(("req", "self")), fits(("class",)), fits(("x-y",))
+        (True, False, False)
+    """
+    return all(name.isidentifier() and not keyword.iskeyword(name) for name in shape)
+
+
+def _refuse(handler: Called, spec: HookSpec, why: str) -> Function:
     def refuse(*_arguments: Any) -> Any:
-        message = f"handler {handler.handler_name!r} for hook {spec.name!r} {ASYNCHRONOUS}"
+        message = f"handler {handler.handler_name!r} for hook {spec.name!r} {why}"
         raise PluginExecutionError(message, plugin=handler.plugin_name)
 
     return refuse

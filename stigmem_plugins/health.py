@@ -9,9 +9,11 @@ from typing import Any
 from attrs import frozen
 
 from stigmem_hookspecs import PluginHealth, PluginHealthStatus
+from stigmem_plugins.deadlines import LIFECYCLE_SECONDS, declared_timeout, in_worker
 from stigmem_plugins.errors import FAILURES, bounded, describe
 from stigmem_plugins.registration import Registration
 from stigmem_plugins.shim import discard
+from stigmem_plugins.workers import Bulkheads
 
 
 @frozen
@@ -35,12 +37,24 @@ class PluginHealthReport:
     error_summary: str | None = None
 
 
-def poll(registration: Registration) -> PluginHealthReport:
-    """Ask one plugin how it is. Never raises what the check raises."""
+def poll(
+    registration: Registration,
+    bulkheads: Bulkheads | None = None,
+    seconds: float = LIFECYCLE_SECONDS,
+) -> PluginHealthReport:
+    """Ask one plugin how it is. Never raises what the check raises.
+
+    Args:
+        registration: The plugin.
+        bulkheads: Whose workers there are: the check runs in one. Default: new ones.
+        seconds: How long it may take, if it does not say so itself.
+    """
     check = registration.manifest.health_check
     if check is None:
         health, error = PluginHealth(PluginHealthStatus.UNKNOWN, "no health check registered"), None
     else:
+        seconds = declared_timeout(check) or seconds
+        check = in_worker(check, (bulkheads or Bulkheads()).of(registration.manifest.name), seconds)
         health, error = _ask(check, registration)
     return PluginHealthReport(
         plugin_name=registration.manifest.name,

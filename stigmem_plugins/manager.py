@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 
 from pluggy import HookImpl, HookimplOpts, PluginManager, PluginValidationError, Result
 
 from stigmem_hookspecs import HOOK_SPECS, LIFECYCLE_MODULES
-from stigmem_hookspecs.markers import PROJECT_NAME, HookSpec, hookimpl
+from stigmem_hookspecs.markers import PROJECT_NAME, HookSpec
 from stigmem_plugins.errors import ManifestError, suggest
 from stigmem_plugins.manifest import RESERVED_NAMES
 from stigmem_plugins.shim import Handler, hookimpl_function
@@ -73,6 +73,8 @@ class HookPluginManager(PluginManager):
 
     def parse_hookimpl_opts(self, plugin: object, name: str) -> HookimplOpts | None:
         """Refuse what pluggy would take and dispatch could not honour."""
+        if isinstance(plugin, Shims):
+            return plugin.options(name)
         opts = super().parse_hookimpl_opts(plugin, name)
         if opts is None:
             return None
@@ -125,6 +127,7 @@ class Shims:
     def __init__(self, name: str) -> None:
         self.name = name
         self.handlers: dict[str, Handler] = {}
+        self._placed: dict[str, HookimplOpts] = {}
 
     def __dir__(self) -> list[str]:
         """The hooks alone: pluggy looks at every name that it finds here, and takes long."""
@@ -134,6 +137,25 @@ class Shims:
         self, handler: Handler, spec: HookSpec, *, tryfirst: bool = False, trylast: bool = False
     ) -> None:
         """Let pluggy find the handler among the attributes."""
-        shim = hookimpl_function(handler, spec)
-        setattr(self, spec.name, hookimpl(shim, tryfirst=tryfirst, trylast=trylast))
+        setattr(self, spec.name, hookimpl_function(handler, spec))
         self.handlers[spec.name] = handler
+        if tryfirst or trylast:
+            self._placed[spec.name] = _options(tryfirst=tryfirst, trylast=trylast)
+
+    def options(self, hook: str) -> HookimplOpts:
+        """How pluggy is to take a handler: as its marker would say, but without one for each."""
+        return self._placed.get(hook, _ANYWHERE)
+
+
+def _options(*, tryfirst: bool, trylast: bool) -> HookimplOpts:
+    return {
+        "wrapper": False,
+        "hookwrapper": False,
+        "optionalhook": False,
+        "tryfirst": tryfirst,
+        "trylast": trylast,
+        "specname": None,
+    }
+
+
+_ANYWHERE: Final = _options(tryfirst=False, trylast=False)

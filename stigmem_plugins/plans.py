@@ -14,7 +14,6 @@ meet a name of the plan's own.
 from __future__ import annotations
 
 import itertools
-import keyword
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from types import CodeType, CoroutineType, FunctionType
@@ -124,16 +123,6 @@ class Exits:
     raised: Function
 
 
-def fits(shape: Shape) -> bool:
-    """Whether a plan can be written for a payload of these keywords.
-
-    Example:
-        >>> fits(("req", "self")), fits(("class",)), fits(("x-y",))
-        (True, False, False)
-    """
-    return all(name.isidentifier() and not keyword.iskeyword(name) for name in shape)
-
-
 @frozen
 class Plan:
     """What is to be written: a hook, its handlers in call order, and the shape of the payload.
@@ -155,7 +144,7 @@ class Plan:
     def compile(self, exits: Exits) -> Function:
         """The function that fires the hook."""
         filename = f"plan {next(_numbers)} of {self.spec.name}"
-        code = _compiled("\n".join(self._lines()))
+        code = compiled("\n".join(self._lines()))
         parts = [_parts(handler) for handler in self.handlers]
         names: dict[str, Any] = {
             "__name__": filename,
@@ -269,22 +258,6 @@ class Plan:
         return wait, ", ".join([f"{{context}}{rules.value}", *(f"k_{n}" for n in order), *named])
 
 
-def silent(spec: HookSpec) -> Function:
-    """What fires a hook without handlers, called with keywords: it makes no dict of them.
-
-    Example:
-        >>> from stigmem_hookspecs import HOOK_SPECS
-        >>> silent(HOOK_SPECS["recall_filter"])([1], tenant="t", value=2)
-        [1]
-    """
-    value = "value, /, " if spec.semantic.takes_value else ""
-    usual = "".join(f"{name}, " for name in spec.keywords)
-    code = _compiled(f"def fire({value}*, {usual}**_): return {RULES[spec.semantic].empty}")
-    fire = FunctionType(code, {"ALLOW": ALLOW_SINGLETON}, spec.name)
-    fire.__kwdefaults__ = dict.fromkeys(spec.keywords)
-    return fire
-
-
 def rest(deltas: Any, key: Any) -> Any:
     """A handler's score changes from `key` on; what is no dict, or not begun, as it is.
 
@@ -313,7 +286,7 @@ def _parts(handler: Called) -> tuple[Function, Any]:
 
 
 @lru_cache(maxsize=512)
-def _compiled(source: str) -> CodeType:
+def compiled(source: str) -> CodeType:
     """The code of the one function in `source`; hooks whose plans read the same share it."""
     module = compile(source, "plan", "exec", dont_inherit=True)
     return next(constant for constant in module.co_consts if isinstance(constant, CodeType))

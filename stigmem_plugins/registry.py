@@ -12,6 +12,7 @@ from stigmem_plugins import health
 from stigmem_plugins.admission import Rejected, admit, refuse
 from stigmem_plugins.capabilities import CoreApis, PluginContext
 from stigmem_plugins.checks import Refusal, Terms
+from stigmem_plugins.deadlines import LIFECYCLE_SECONDS, checked_timeout, declared_timeout
 from stigmem_plugins.dispatch import CoreHandler, Dispatcher
 from stigmem_plugins.errors import ManifestError, StigmemPluginError, shown
 from stigmem_plugins.fires import Fires
@@ -41,6 +42,11 @@ class HookRegistry(Fires):
 
     Args:
         core_apis: The handles that plugins with the right capabilities get.
+        emit_metrics: Whether to count and time fires and handlers for Prometheus, whose client
+            the extra `prometheus` brings.
+        handler_timeout_seconds: The deadline of plugins' handlers that declare none, more than 0
+            and at most 30. Default: they have none; health checks and `config_validate`
+            handlers have five seconds.
         stigmem_version: The version that `requires_stigmem` is held against. Default: that of
             the installed `stigmem-node`, else 0.9.0a12.
 
@@ -59,12 +65,19 @@ class HookRegistry(Fires):
     """
 
     def __init__(
-        self, *, core_apis: CoreApis | None = None, stigmem_version: str | None = None
+        self,
+        *,
+        core_apis: CoreApis | None = None,
+        emit_metrics: bool = False,
+        handler_timeout_seconds: float | None = None,
+        stigmem_version: str | None = None,
     ) -> None:
         self._core_apis = core_apis or CoreApis()
+        seconds = handler_timeout_seconds
+        self._timeout = None if seconds is None else checked_timeout(seconds)
         self._stigmem_version = _checked(stigmem_version)
         self._gate = Gate()
-        super().__init__(Dispatcher(self._gate.check))
+        super().__init__(Dispatcher(self._gate.check, emit_metrics=emit_metrics))
         self._left_out: list[Mapping[str, Any]] = []  # where the plugins are that startup ignores
         self._health: tuple[PluginHealthReport, ...] = ()
 
@@ -135,7 +148,13 @@ class HookRegistry(Fires):
             )
             keywords = read_keywords(handler, spec)
             bound = Handler(
-                "core", name, handler, keywords, context, asynchronous=is_asynchronous(handler)
+                "core",
+                name,
+                handler,
+                keywords,
+                context,
+                asynchronous=is_asynchronous(handler),
+                timeout=declared_timeout(handler),
             )
             self._dispatcher.add_core(CoreHandler(spec, bound))
 
@@ -162,11 +181,19 @@ class HookRegistry(Fires):
         """
         self._gate.check(", ".join(f"plugin {each.name!r}" for each in candidates), seal)
         version = self._stigmem_version or installed_node_version() or SURFACE_VERSION
-        return admit(candidates, self._dispatcher, Terms(self._core_apis, version))
+        terms = Terms(self._core_apis, version, self._timeout)
+        return admit(candidates, self._dispatcher, terms)
 
     def _refuse(self, refused: Sequence[tuple[Rejected, Refusal]]) -> StigmemPluginError:
         """Audit refusals that were decided before admission; returns the error to raise."""
         return refuse(refused, self._dispatcher.trail)
+
+    def close(self) -> None:
+        """End the worker threads of plugins; handlers that need one fail from now on.
+
+        A thread that hangs in a handler cannot be ended; it does not keep the process alive.
+        """
+        self._dispatcher.bulkheads.close()
 
     # Looking
 
@@ -179,6 +206,10 @@ class HookRegistry(Fires):
     def audit_failures(self) -> int:
         """How many of the layer's own audit events an `audit_emit` handler's failure swallowed."""
         return self._dispatcher.trail.undelivered
+
+    def stuck_calls(self) -> dict[str, int]:
+        """How many calls of each plugin overran their deadline and still run; none left out."""
+        return dict(self._dispatcher.bulkheads.stuck())
 
     def handlers_for(self, hook: str) -> tuple[HandlerEntry, ...]:
         """A hook's handlers in call order."""
@@ -224,7 +255,9 @@ class HookRegistry(Fires):
 
     def poll_plugin_health(self) -> tuple[PluginHealthReport, ...]:
         """Run every plugin's health check; returns, and keeps, the reports."""
-        self._health = tuple(map(health.poll, self._dispatcher.registrations.values()))
+        seconds, bulkheads = self._timeout or LIFECYCLE_SECONDS, self._dispatcher.bulkheads
+        plugins = self._dispatcher.registrations.values()
+        self._health = tuple(health.poll(each, bulkheads, seconds) for each in plugins)
         return self._health
 
     def plugin_health_reports(self) -> tuple[PluginHealthReport, ...]:

@@ -104,7 +104,6 @@ class _Wrappers:
 
     def __call__(self, payload: Payload, *value: Any) -> Any:
         """Never called: pluggy calls wrappers."""
-        raise NotImplementedError
 
 
 class Relay:

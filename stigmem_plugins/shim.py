@@ -55,6 +55,15 @@ class Handler:
     secrets: tuple[str, ...] = field(default=(), repr=False)
     asynchronous: bool = False
     """Whether calling it gives a coroutine."""
+    async_safe: bool = True
+    """Whether it may run in an event loop's thread."""
+    timeout: float | None = None
+    """Its deadline in seconds."""
+
+    @property
+    def inline(self) -> bool:
+        """Whether an event loop can call it, or await it, as it is."""
+        return self.asynchronous or self.async_safe
 
     def __call__(self, payload: Payload, *value: Any) -> Any:
         """Call the function with the context, the value and the keywords that it takes."""
@@ -124,11 +133,13 @@ class Answered:
         handler: The handler.
         result: What it returned.
         error: What it raised instead.
+        asynchronous: Not any more.
     """
 
     handler: Called
     result: Any = None
     error: BaseException | None = None
+    asynchronous: bool = False
 
     @property
     def plugin_name(self) -> str:
@@ -144,11 +155,6 @@ class Answered:
     def secrets(self) -> tuple[str, ...]:
         """The same."""
         return self.handler.secrets
-
-    @property
-    def asynchronous(self) -> bool:
-        """The same."""
-        return self.handler.asynchronous
 
     def __call__(self, _payload: Payload, *_value: Any) -> Any:
         """Return, or raise, what the handler did."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import itertools
 from collections.abc import Callable, Iterable
-from functools import partial
+from functools import lru_cache, partial
 from types import MethodType
 from typing import Any, Final
 
@@ -45,6 +45,8 @@ class Keywords:
         Example:
             >>> Keywords(frozenset({"fact"}), frozenset({"ctx"}), False).choose({"fact": 1, "z": 2})
             {'fact': 1}
+        >>> Keywords(frozenset(), frozenset({"ctx"}), True).choose({"ctx": 1, "z": 2})
+        {'z': 2}
         """
         if self.everything:
             if self.taken.isdisjoint(payload):
@@ -110,8 +112,17 @@ def read_keywords(function: Callable[..., Any], spec: HookSpec) -> Keywords:
         named.update(p.name for p in layer if p.kind in _NAMED)
     everything = _takes_everything(layers[-1])
     return Keywords(
-        frozenset(named - taken), frozenset(taken), everything, _order(function, positional, spec)
+        _shared(frozenset(named - taken)),
+        _shared(frozenset(taken)),
+        everything,
+        _order(function, positional, spec),
     )
+
+
+@lru_cache(maxsize=1024)
+def _shared(names: frozenset[str]) -> frozenset[str]:
+    """The first set of these names: most handlers take the same ones, and sets are large."""
+    return names
 
 
 def _order(

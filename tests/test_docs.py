@@ -6,15 +6,19 @@ import re
 import tomllib
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import pytest
 
 import stigmem_plugins
-from stigmem_hookspecs import HOOK_SPECS, LIFECYCLE_MODULES
+from stigmem_hookspecs import HOOK_SPECS, LIFECYCLE_MODULES, Allow
+from stigmem_plugins import HookRegistry
 from stigmem_plugins.audit import EVENT_TYPES
 from stigmem_plugins.checks import REASONS
+from stigmem_plugins.plans import Plan
 from stigmem_plugins.settings import SETTING_NAMES
 from stigmem_plugins.trust.policy_file import PUBLISHER_KEYS, parse_policy
+from tests.support import manifest
 
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
@@ -123,3 +127,18 @@ def test_the_policy_file_of_the_how_to_is_one():
 def test_pages_read_well_without_sphinx(page):
     """Prose has no roles, labels or admonition fences: a Markdown viewer shows them as text."""
     assert ROLE.findall(page.read_text("utf-8")) == []
+
+
+def test_the_plan_that_is_explained_is_the_one_that_is_compiled() -> None:
+    """The page shows what `order --plan` prints."""
+
+    def vote(_ctx: Any, *, identity: Any) -> Allow:
+        return Allow()
+
+    registry = HookRegistry()
+    for name in ("beta", "zeta"):
+        registry.register_plugin(manifest(name, hooks={"capability_check": vote}))
+    spec = HOOK_SPECS["capability_check"]
+    plan = Plan(spec, registry._dispatcher.handlers(spec.name), spec.keywords)
+    page = (DOCS / "explanation.md").read_text("utf-8")
+    assert plan.get_source().replace("'identity'", '"identity"') in page

@@ -125,11 +125,11 @@ def test_a_host_with_ever_new_keywords_does_not_fill_the_memory() -> None:
     seen: list[Any] = []
     registry = registry_of(TELL, lambda ctx, **keywords: seen.append(keywords))
     payloads = [{f"keyword_{number}": number} for number in range(firing.SHAPES + 5)]
-    compiled = plans._compiled.cache_info().currsize
+    compiled = plans.compiled.cache_info().currsize
     for payload in payloads:
         registry.fire_fire_and_forget(TELL, **payload)
     assert seen == payloads
-    assert plans._compiled.cache_info().currsize - compiled <= firing.SHAPES + 1
+    assert plans.compiled.cache_info().currsize - compiled <= firing.SHAPES + 1
 
 
 def test_scores_are_asked_for_anything_that_can_be_scored() -> None:

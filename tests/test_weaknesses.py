@@ -1,16 +1,17 @@
 """What the plugin layer before this one let happen, and this one does not.
 
-One test for each weakness that is not about deadlines or asynchronous handlers; the last test
-counts them.
+One test for each weakness; the last test counts them.
 """
 
 from __future__ import annotations
 
+import asyncio
 import sys
 import threading
 import time
 from collections import Counter
 from collections.abc import Callable
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +37,7 @@ from stigmem_plugins import (
     StigmemPluginError,
     discover_plugin_manifests,
     get_registry,
+    handler_timeout,
     register_discovered_plugins,
     resolve_plugin_dependencies,
 )
@@ -544,6 +546,91 @@ def test_a_signature_is_verified_before_anything_is_imported(
     assert (found.signing_identity, found.signature_verified) == (PUBLISHER, True)
 
 
+@weakness("async def handlers return un-awaited coroutines as values; strict audits do nothing")
+def test_a_coroutine_is_awaited_or_refused_and_never_lost() -> None:
+    """A strict audit either records or raises."""
+    recorded: list[Any] = []
+
+    async def record(_ctx: Any, *, outcome: Any, **_: Any) -> None:
+        recorded.append(outcome)
+
+    async def narrow(_ctx: Any, value: list[int], **_: Any) -> list[int]:
+        return value[:1]
+
+    registry = TestPluginRegistry.with_hooks(post_assert_audit=record, recall_filter=narrow)
+    with pytest.raises(PluginExecutionError, match=r"example-plugin\.record.*is asynchronous"):
+        registry.fire_fire_and_forget("post_assert_audit", outcome="stored")
+    with pytest.raises(PluginExecutionError, match=r"example-plugin\.narrow.*is asynchronous"):
+        registry.fire_filter_chain("recall_filter", [1, 2])
+    asyncio.run(registry.afire_fire_and_forget("post_assert_audit", outcome="stored"))
+    assert recorded == ["stored"]
+    assert asyncio.run(registry.afire_filter_chain("recall_filter", [1, 2])) == [1]
+
+
+@weakness("a hung handler starves other plugins' handlers; a handler's TimeoutError is misreported")
+def test_a_hung_handler_holds_up_nobody_else() -> None:
+    """A bulkhead per plugin; late results dropped, stuck calls counted, contextvars kept."""
+    hang, request = threading.Event(), ContextVar("request", default="none")
+
+    def own_timeout(_ctx: Any, **_: Any) -> None:
+        raise TimeoutError("of my own")
+
+    @handler_timeout(0.02)
+    def hung(_ctx: Any, **_: Any) -> Deny:
+        hang.wait(20)
+        return Deny("late")
+
+    registry = TestPluginRegistry(
+        [
+            manifest("hung", hooks={"pre_assert_authorize": hung}),
+            manifest("own", hooks={"pre_recall_authorize": handler_timeout(20)(own_timeout)}),
+            manifest(
+                "sound",
+                hooks={"capability_check": handler_timeout(20)(lambda ctx: Deny(request.get()))},
+            ),
+        ]
+    )
+    for _ in range(20):
+        with pytest.raises(PluginExecutionError, match=r"'hung\.hung' failed.*timed out"):
+            registry.fire_voting("pre_assert_authorize")
+    request.set("kept")
+    assert registry.fire_voting("capability_check") == Deny("kept")
+    with pytest.raises(PluginExecutionError) as raised:
+        registry.fire_voting("pre_recall_authorize")
+    assert type(raised.value.__cause__) is TimeoutError
+    assert "timed out" not in str(raised.value)
+    assert registry.stuck_calls() == {"hung": 4}
+    threads = [thread for thread in threading.enumerate() if thread.name == "stigmem-plugin hung"]
+    assert len(threads) == 4
+    registry.close()
+    hang.set()
+    for thread in threads:
+        thread.join(20)
+        assert not thread.is_alive()
+    assert registry.stuck_calls() == {}
+
+
+@weakness("health checks and validators have no deadline")
+def test_health_checks_and_validators_have_a_deadline() -> None:
+    """A hung one is unhealthy, or refuses the plugin, and the host goes on."""
+    hang = threading.Event()
+
+    def wait(_ctx: Any, **_: Any) -> Any:
+        hang.wait(20)
+
+    registry = TestPluginRegistry(handler_timeout_seconds=0.02)
+    registry.register_plugin(manifest("mute", health_check=wait))
+    (report,) = registry.poll_plugin_health()
+    assert report.status is PluginHealthStatus.UNHEALTHY
+    assert report.error_summary == "HandlerTimeoutError: timed out after 0.02 seconds"
+    registry.register_core_handler("config_validate", allow, name="core.001")
+    with pytest.raises(ManifestError, match=r"'validator' is refused.*timed out after 0\.02"):
+        registry.register_plugin(manifest("validator", hooks={"config_validate": wait}))
+    assert registry.stuck_calls() == {"mute": 1, "validator": 1}
+    hang.set()
+    registry.close()
+
+
 def test_every_weakness_is_covered() -> None:
-    """26 rows, less one about async and two about deadlines."""
-    assert len(set(COVERED)) == len(COVERED) == 23
+    """26 rows."""
+    assert len(set(COVERED)) == len(COVERED) == 26

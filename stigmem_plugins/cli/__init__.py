@@ -11,6 +11,7 @@ import click
 
 from stigmem_plugins.cli import demo as demonstration
 from stigmem_plugins.cli.listing import describe_plugin, find, list_plugins, names
+from stigmem_plugins.cli.order import order_command
 from stigmem_plugins.cli.output import Failed, print_json, show_listing, show_plugin
 from stigmem_plugins.cli.signing import sign_command, trust_group, verify_command
 from stigmem_plugins.errors import StigmemPluginError
@@ -75,6 +76,7 @@ def demo_command() -> None:
     demonstration.run()
 
 
+main.add_command(order_command)
 main.add_command(sign_command)
 main.add_command(verify_command)
 main.add_command(trust_group)

@@ -22,6 +22,7 @@ class TestPluginRegistry(HookRegistry):
     Args:
         manifests: Plugins to register, in any order.
         core_apis: The handles that plugins with the right capabilities get.
+        handler_timeout_seconds: The deadline of handlers that declare none.
         stigmem_version: The version that `requires_stigmem` is held against.
 
     Example:
@@ -41,9 +42,14 @@ class TestPluginRegistry(HookRegistry):
         manifests: Iterable[PluginManifest] = (),
         *,
         core_apis: CoreApis | None = None,
+        handler_timeout_seconds: float | None = None,
         stigmem_version: str | None = None,
     ) -> None:
-        super().__init__(core_apis=core_apis, stigmem_version=stigmem_version)
+        super().__init__(
+            core_apis=core_apis,
+            handler_timeout_seconds=handler_timeout_seconds,
+            stigmem_version=stigmem_version,
+        )
         self.audit_events: list[AuditEvent] = []
         """What went to the `audit_emit` hook, the registry's own events included."""
         self.register_core_handler("audit_emit", self._keep, name="core.000.recorder")

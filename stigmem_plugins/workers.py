@@ -1,0 +1,255 @@
+"""Worker threads, a few for each plugin, so that one that hangs holds up nobody but itself.
+
+Python cannot stop a thread. A call that overruns is given up: its caller goes on, its late
+result is dropped, and its worker counts as stuck until it returns, if ever. The next calls of
+the plugin have its other workers; when all are stuck, they fail at once.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from contextvars import Context, copy_context
+from queue import Empty, SimpleQueue
+from typing import Any, Final
+
+from stigmem_plugins.errors import HandlerTimeoutError
+
+log = logging.getLogger("stigmem.plugins.registry")
+
+SIZE: Final = 4
+"""How many calls of one plugin may be running in threads."""
+
+IDLE_SECONDS: Final = 30.0
+"""How long a worker waits for another call before it ends."""
+
+
+class Job:
+    """One call on its way through a worker.
+
+    Args:
+        call: What to call.
+        finish: Called in the worker's thread once the outcome is there, unless given up before.
+    """
+
+    def __init__(self, call: Callable[[], Any], finish: Callable[[], None]) -> None:
+        self._call = call
+        self._context: Context = copy_context()
+        self.finish = finish
+        self.running = self.done = self.given_up = False
+        self._result: Any = None
+        self._error: BaseException | None = None
+
+    def run(self) -> None:
+        """Make the call, in the context variables of whoever asked for it."""
+        try:
+            self._result = self._context.run(self._call)
+        except BaseException as error:  # noqa: BLE001  # whoever waits for it gets it
+            self._error = error
+
+    def refuse(self, error: BaseException) -> None:
+        """Let the outcome be an error, without a call."""
+        self._error = error
+
+    def outcome(self) -> Any:
+        """Return what the call returned, or raise what it raised."""
+        if self._error is not None:
+            raise self._error
+        return self._result
+
+
+class Bulkhead:
+    """The workers of one plugin; threads start when they are needed, and end when they idle.
+
+    Args:
+        plugin: The plugin's name.
+        size: How many workers it may have.
+    """
+
+    def __init__(self, plugin: str, size: int = SIZE) -> None:
+        self._plugin = plugin
+        self._size = size
+        self._lock = threading.Lock()
+        self._jobs: SimpleQueue[Job | None] = SimpleQueue()
+        self._threads = self._idle = self._backlog = 0
+        self._closed = False
+        self.stuck = 0
+        """How many calls were given up and still run."""
+
+    def call(self, seconds: float, call: Callable[[], Any]) -> Any:
+        """Make a call in a worker and wait for it.
+
+        Raises:
+            HandlerTimeoutError: It took longer than `seconds`, or no worker was free.
+        """
+        ready = threading.Lock()
+        ready.acquire()
+        job = self._submit(Job(call, ready.release))
+        in_time = False
+        try:
+            in_time = ready.acquire(timeout=seconds)
+        finally:
+            given_up = not in_time and self._give_up(job)
+        if given_up:
+            raise HandlerTimeoutError(timed_out(seconds), plugin=self._plugin)
+        return job.outcome()
+
+    async def acall(self, seconds: float | None, call: Callable[[], Any]) -> Any:
+        """The same for an event loop, which goes on meanwhile; None waits as long as it takes.
+
+        A cancelled one is given up: if no worker has begun it, none will.
+        """
+        import asyncio  # noqa: PLC0415  # whoever awaits has it already
+
+        loop = asyncio.get_running_loop()
+        ready = loop.create_future()
+
+        def finish() -> None:
+            with suppress(RuntimeError):  # the loop was closed meanwhile
+                loop.call_soon_threadsafe(ready.set_result, None)
+
+        job = self._submit(Job(call, finish))
+        try:
+            await asyncio.wait({ready}, timeout=seconds)
+        finally:
+            given_up = not ready.done() and self._give_up(job)
+        if given_up and seconds is not None:
+            raise HandlerTimeoutError(timed_out(seconds), plugin=self._plugin)
+        return job.outcome()
+
+    def abandoned(self) -> Callable[[], None]:
+        """Count something that runs on though it was given up; call the result when it ends."""
+        with self._lock:
+            self.stuck += 1
+        self._warn()
+        return self._returned
+
+    def close(self) -> None:
+        """End the workers: idle ones now, stuck ones when they return; nothing is begun again."""
+        with self._lock:
+            self._closed = True
+            with suppress(Empty):
+                while (job := self._jobs.get_nowait()) is not None:
+                    self._backlog -= 1
+                    job.refuse(self._closed_error())
+                    job.done = True
+                    job.finish()
+            for _ in range(self._threads):
+                self._jobs.put(None)
+
+    def _submit(self, job: Job) -> Job:
+        with self._lock:
+            if self._closed:
+                raise self._closed_error()
+            if self.stuck >= self._size:
+                message = (
+                    f"timed out at once: all {self._size} workers of plugin {self._plugin!r} are "
+                    "stuck in calls that overran"
+                )
+                fix = "correct the plugin's handler; only a restart ends a thread"
+                raise HandlerTimeoutError(message, plugin=self._plugin, fix=fix)
+            self._backlog += 1
+            self._jobs.put(job)
+            if self._backlog > self._idle and self._threads < self._size:
+                self._threads += 1
+                name = f"stigmem-plugin {self._plugin}"
+                threading.Thread(target=self._work, name=name, daemon=True).start()
+        return job
+
+    def _give_up(self, job: Job) -> bool:
+        """Whether the job was given up; False if its outcome came just now."""
+        with self._lock:
+            job.given_up = not job.done
+            running = job.given_up and job.running
+            self.stuck += running
+        if running:
+            self._warn()
+        return job.given_up
+
+    def _warn(self) -> None:
+        log.warning("a call of plugin %r overran its deadline and still runs", self._plugin)
+
+    def _returned(self) -> None:
+        with self._lock:
+            self.stuck -= 1
+
+    def _work(self) -> None:
+        while True:
+            job = self._next()
+            if job is None:
+                return
+            job.run()
+            with self._lock:
+                job.done = True
+                if job.given_up:
+                    self.stuck -= 1
+            if not job.given_up:
+                job.finish()
+
+    def _next(self) -> Job | None:
+        """The next job that is still wanted; None when the worker is to end."""
+        while True:
+            with self._lock:
+                self._idle += 1
+            job: Job | None = None
+            with suppress(Empty):
+                job = self._jobs.get(timeout=IDLE_SECONDS)
+            with self._lock:
+                self._idle -= 1
+                if job is None and not self._closed:
+                    with suppress(Empty):  # one may have come just now
+                        job = self._jobs.get_nowait()
+                if job is None:
+                    self._threads -= 1
+                    return None
+                self._backlog -= 1
+                if not job.given_up:
+                    job.running = True
+                    return job
+
+    def _closed_error(self) -> HandlerTimeoutError:
+        message = f"plugin {self._plugin!r} has no workers any more: its registry is closed"
+        return HandlerTimeoutError(message, plugin=self._plugin, fix="fire before close()")
+
+
+class Bulkheads:
+    """The bulkhead of every plugin that needs one; made when it is first needed."""
+
+    def __init__(self) -> None:
+        self._by_plugin: dict[str, Bulkhead] = {}
+        self._lock = threading.Lock()
+        self._closed = False
+
+    def of(self, plugin: str) -> Bulkhead:
+        """The plugin's."""
+        with self._lock:
+            bulkhead = self._by_plugin.get(plugin)
+            if bulkhead is None:
+                bulkhead = self._by_plugin[plugin] = Bulkhead(plugin)
+                if self._closed:
+                    bulkhead.close()
+            return bulkhead
+
+    def stuck(self) -> Mapping[str, int]:
+        """How many calls of each plugin were given up and still run; those with none left out."""
+        with self._lock:
+            return {name: each.stuck for name, each in self._by_plugin.items() if each.stuck}
+
+    def close(self) -> None:
+        """Close them all, and those that are asked for later."""
+        with self._lock:
+            self._closed = True
+            for bulkhead in self._by_plugin.values():
+                bulkhead.close()
+
+
+def timed_out(seconds: float) -> str:
+    """The sentence about a call that overran.
+
+    Example:
+        >>> timed_out(0.5)
+        'timed out after 0.5 seconds'
+    """
+    return f"timed out after {seconds:g} seconds"
