@@ -160,10 +160,12 @@ class Plan:
             "plain": exits.plain,
             "returned": exits.returned,
             "raised": exits.raised,
-            "handlers": [(number, *each) for number, each in enumerate(parts)],
         }
-        for number, (function, context) in enumerate(parts):
-            names[f"h{number}"], names[f"c{number}"] = function, context
+        if len(parts) > UNROLLED:
+            names["handlers"] = [(number, *each) for number, each in enumerate(parts)]
+        else:
+            for number, (function, context) in enumerate(parts):
+                names[f"h{number}"], names[f"c{number}"] = function, context
         name = self.spec.name
         return FunctionType(
             code.replace(co_filename=filename, co_name=name, co_qualname=name), names
