@@ -55,8 +55,8 @@ from stigmem_plugins.registration import PluginInfo
 from stigmem_plugins.registry import HookRegistry
 from stigmem_plugins.settings import PluginSettings
 from stigmem_plugins.startup import discover_plugin_manifests, register_discovered_plugins
+from stigmem_plugins.trust.decision import PluginSigningInfo
 from stigmem_plugins.trust.policy import (
-    PluginSigningInfo,
     PluginTrustPolicy,
     allow_unsigned_development_override,
     require_verified_signature,

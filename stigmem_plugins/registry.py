@@ -28,7 +28,7 @@ from stigmem_plugins.registration import (
 )
 from stigmem_plugins.shim import Handler
 from stigmem_plugins.signatures import is_asynchronous, read_keywords
-from stigmem_plugins.trust.policy import DEVELOPMENT_UNSIGNED_OVERRIDE, UNSIGNED
+from stigmem_plugins.trust.decision import DEVELOPMENT_UNSIGNED_OVERRIDE, UNSIGNED
 
 SURFACE_VERSION: Final = "0.9.0a12"
 """The node version whose hooks these are; assumed where no node is installed."""

@@ -29,9 +29,9 @@ from stigmem_plugins.process import get_registry
 from stigmem_plugins.registration import Candidate
 from stigmem_plugins.registry import HookRegistry, installed_node_version
 from stigmem_plugins.settings import PluginSettings, SettingsLike
+from stigmem_plugins.trust.decision import PluginSigningInfo
 from stigmem_plugins.trust.importer import FINDER, VerifiedFiles
 from stigmem_plugins.trust.policy import (
-    PluginSigningInfo,
     SignatureVerifier,
     asked,
     judged,

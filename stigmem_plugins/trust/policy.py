@@ -5,11 +5,10 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Protocol, Self
+from typing import TYPE_CHECKING, Protocol, Self
 
 from attrs import field, frozen
 
-from stigmem_hookspecs.values import FrozenDict
 from stigmem_plugins.errors import (
     FAILURES,
     PluginSignatureError,
@@ -26,6 +25,13 @@ from stigmem_plugins.settings import (
     SettingsLike,
     identities,
 )
+from stigmem_plugins.trust.decision import (
+    DEVELOPMENT_UNSIGNED_OVERRIDE,
+    OPERATOR_OVERRIDE,
+    TRUSTED_PUBLISHER,
+    UNSIGNED,
+    PluginSigningInfo,
+)
 from stigmem_plugins.trust.policy_file import PolicyFile, read_policy_file
 from stigmem_plugins.trust.rules import SignedBy, any_listed
 from stigmem_plugins.trust.signer import PublisherEntry, Signer
@@ -36,43 +42,6 @@ if TYPE_CHECKING:
     from stigmem_plugins.loading import DiscoveredPlugin
 
 log = logging.getLogger("stigmem.plugins.registry")
-
-UNSIGNED: Final = "unsigned"
-TRUSTED_PUBLISHER: Final = "trusted_publisher"
-OPERATOR_OVERRIDE: Final = "operator_override"
-DEVELOPMENT_UNSIGNED_OVERRIDE: Final = "development_unsigned_override"
-UNDECIDED: Final = FrozenDict(trust_decision=None, trust_reason=None)
-"""What audit events say of a signature that nobody was asked to judge."""
-
-
-@frozen
-class PluginSigningInfo:
-    """What was decided about a plugin's signature.
-
-    Args:
-        signing_identity: The verified certificate identity, or `unsigned`.
-        trust_decision: `trusted_publisher`, `operator_override` or
-            `development_unsigned_override`.
-        trust_reason: Why, in words for the audit trail.
-        issuer: Who vouched for the identity, as a URL; None if it is not known.
-
-    Example:
-        >>> PluginSigningInfo("unsigned", "development_unsigned_override").audit_metadata()
-        {'trust_decision': 'development_unsigned_override', 'trust_reason': None}
-    """
-
-    signing_identity: str
-    trust_decision: str
-    trust_reason: str | None = None
-    issuer: str | None = None
-
-    def audit_metadata(self) -> dict[str, Any]:
-        """The decision and its reason, as audit events carry them under `signing`.
-
-        With the `issuer` beside them, where it is known.
-        """
-        decided = {"trust_decision": self.trust_decision, "trust_reason": self.trust_reason}
-        return {**decided, "issuer": self.issuer} if self.issuer else decided
 
 
 class SignatureVerifier(Protocol):

@@ -18,11 +18,9 @@ from stigmem_plugins.errors import (
 )
 from stigmem_plugins.settings import PluginSettings
 from stigmem_plugins.trust.bundle import LARGEST_BUNDLE, BundleVerifier
+from stigmem_plugins.trust.decision import UNDECIDED, UNSIGNED, PluginSigningInfo
 from stigmem_plugins.trust.files import read_regular
 from stigmem_plugins.trust.policy import (
-    UNDECIDED,
-    UNSIGNED,
-    PluginSigningInfo,
     PluginTrustPolicy,
     let_in,
     refused,
