@@ -56,11 +56,11 @@ from stigmem_plugins.registry import HookRegistry
 from stigmem_plugins.settings import PluginSettings
 from stigmem_plugins.startup import discover_plugin_manifests, register_discovered_plugins
 from stigmem_plugins.trust.decision import PluginSigningInfo
-from stigmem_plugins.trust.policy import (
-    PluginTrustPolicy,
+from stigmem_plugins.trust.gates import (
     allow_unsigned_development_override,
     require_verified_signature,
 )
+from stigmem_plugins.trust.policy import PluginTrustPolicy
 
 __all__ = [
     "ALLOW_SINGLETON",

@@ -15,7 +15,7 @@ from stigmem_plugins.ordering import dependency_order, require_dependencies
 from stigmem_plugins.shim import discard
 from stigmem_plugins.trust import importer
 from stigmem_plugins.trust.decision import UNSIGNED
-from stigmem_plugins.trust.policy import refused
+from stigmem_plugins.trust.gates import refused
 from stigmem_plugins.trust.unverified import Unverified
 from stigmem_plugins.trust.vetting import VettedPlugin
 

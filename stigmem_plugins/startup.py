@@ -30,14 +30,14 @@ from stigmem_plugins.registration import Candidate
 from stigmem_plugins.registry import HookRegistry, installed_node_version
 from stigmem_plugins.settings import PluginSettings, SettingsLike
 from stigmem_plugins.trust.decision import PluginSigningInfo
-from stigmem_plugins.trust.importer import FINDER, VerifiedFiles
-from stigmem_plugins.trust.policy import (
+from stigmem_plugins.trust.gates import (
     SignatureVerifier,
     asked,
     judged,
     refused,
     require_verified_signature,
 )
+from stigmem_plugins.trust.importer import FINDER, VerifiedFiles
 from stigmem_plugins.trust.unverified import Unverified
 from stigmem_plugins.trust.vetting import TrustTerms, VettedPlugin, vet
 

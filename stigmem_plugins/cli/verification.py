@@ -11,7 +11,7 @@ from stigmem_plugins.cli.output import CouldNotCheck
 from stigmem_plugins.discovery import installed_distributions
 from stigmem_plugins.errors import PluginSignatureError, StigmemPluginError
 from stigmem_plugins.settings import PluginSettings
-from stigmem_plugins.trust.policy import refused
+from stigmem_plugins.trust.gates import refused
 from stigmem_plugins.trust.signer import Signer
 from stigmem_plugins.trust.statement import SignedPlugin
 from stigmem_plugins.trust.unverified import Unverified

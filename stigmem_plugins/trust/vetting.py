@@ -20,12 +20,8 @@ from stigmem_plugins.settings import PluginSettings
 from stigmem_plugins.trust.bundle import LARGEST_BUNDLE, BundleVerifier
 from stigmem_plugins.trust.decision import UNDECIDED, UNSIGNED, PluginSigningInfo
 from stigmem_plugins.trust.files import read_regular
-from stigmem_plugins.trust.policy import (
-    PluginTrustPolicy,
-    let_in,
-    refused,
-    unsigned_refused,
-)
+from stigmem_plugins.trust.gates import refused, unsigned_refused
+from stigmem_plugins.trust.policy import PluginTrustPolicy, let_in
 from stigmem_plugins.trust.root import TrustedRootFile
 from stigmem_plugins.trust.statement import SignedPlugin
 from stigmem_plugins.trust.unverified import Unverified
