@@ -44,6 +44,7 @@ pluggy implementations get; manifest handlers do not ask for it.
 STUB = """\
 # Generated from the hookspecs by `{command}`.
 
+from os import PathLike
 from typing import Any
 
 from stigmem_hookspecs import {names}
@@ -81,7 +82,7 @@ def method(function: Callable[..., Any]) -> Iterator[str]:
         yield "        *,"
     for name in HOOK_SPECS[function.__name__].keywords:
         annotation = shown.parameters[name].annotation
-        yield f"        {name}: {annotation if annotation != 'Path | None' else 'Any'} = ...,"
+        yield f"        {name}: {annotation} = ...,"
     yield "        **further: Any,"
     yield f"    ) -> {shown.return_annotation}: ..."
 

@@ -2,7 +2,13 @@
 
 A host makes a `HookRegistry`, calls `register_discovered_plugins` at start and fires hooks; a
 plugin author returns a `PluginManifest` of hook handlers.
+
+What only a start needs is imported when it is asked for: importing a plugin, or making a
+registry, costs nothing of it.
 """
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Final
 
 from stigmem_hookspecs import (
     ALLOW_SINGLETON,
@@ -33,7 +39,6 @@ from stigmem_plugins.capabilities import (
     PluginContext,
 )
 from stigmem_plugins.deadlines import handler_timeout
-from stigmem_plugins.discovery import ENTRY_POINT_GROUP
 from stigmem_plugins.errors import (
     CapabilityError,
     HandlerTimeoutError,
@@ -47,20 +52,23 @@ from stigmem_plugins.errors import (
     RejectError,
     StigmemPluginError,
 )
-from stigmem_plugins.health import PluginHealthReport
-from stigmem_plugins.loading import DiscoveredPlugin, resolve_plugin_dependencies
 from stigmem_plugins.manifest import PluginManifest
 from stigmem_plugins.process import get_registry, register_core_handler, set_registry
 from stigmem_plugins.registration import PluginInfo
 from stigmem_plugins.registry import HookRegistry
-from stigmem_plugins.settings import PluginSettings
-from stigmem_plugins.startup import discover_plugin_manifests, register_discovered_plugins
 from stigmem_plugins.trust.decision import PluginSigningInfo
-from stigmem_plugins.trust.gates import (
-    allow_unsigned_development_override,
-    require_verified_signature,
-)
-from stigmem_plugins.trust.policy import PluginTrustPolicy
+
+if TYPE_CHECKING:
+    from stigmem_plugins.discovery import ENTRY_POINT_GROUP
+    from stigmem_plugins.health import PluginHealthReport
+    from stigmem_plugins.loading import DiscoveredPlugin, resolve_plugin_dependencies
+    from stigmem_plugins.settings import PluginSettings
+    from stigmem_plugins.startup import discover_plugin_manifests, register_discovered_plugins
+    from stigmem_plugins.trust.gates import (
+        allow_unsigned_development_override,
+        require_verified_signature,
+    )
+    from stigmem_plugins.trust.policy import PluginTrustPolicy
 
 __all__ = [
     "ALLOW_SINGLETON",
@@ -117,3 +125,31 @@ __all__ = [
     "resolve_plugin_dependencies",
     "set_registry",
 ]
+
+_LATER: Final = {
+    "ENTRY_POINT_GROUP": "discovery",
+    "DiscoveredPlugin": "loading",
+    "PluginHealthReport": "health",
+    "PluginSettings": "settings",
+    "PluginTrustPolicy": "trust.policy",
+    "allow_unsigned_development_override": "trust.gates",
+    "discover_plugin_manifests": "startup",
+    "register_discovered_plugins": "startup",
+    "require_verified_signature": "trust.gates",
+    "resolve_plugin_dependencies": "loading",
+}
+"""Public names that are imported when they are first asked for, and the modules they are in."""
+
+
+def __getattr__(name: str) -> Any:
+    """Import a name of `_LATER`."""
+    if name not in _LATER:
+        message = f"module {__name__!r} has no attribute {name!r}"
+        raise AttributeError(message)
+    value = globals()[name] = getattr(import_module(f"{__name__}.{_LATER[name]}"), name)
+    return value
+
+
+def __dir__() -> list[str]:
+    """All names, those of `_LATER` too."""
+    return sorted({*globals(), *_LATER})

@@ -1,5 +1,6 @@
 # Generated from the hookspecs by `python docs/generate.py`.
 
+from os import PathLike
 from typing import Any
 
 from stigmem_hookspecs import (
@@ -207,7 +208,7 @@ class HookCallers:
         /,
         *,
         db_path: str | None = ...,
-        migrations_dir: Any = ...,
+        migrations_dir: PathLike[str] | None = ...,
         settings: Any = ...,
         **further: Any,
     ) -> list[Migration]: ...

@@ -54,6 +54,7 @@ class Capability(StrEnum):
 
 
 CAPABILITY_ALLOWLIST: Final = frozenset(capability.value for capability in Capability)
+_NOTHING: Final[frozenset[str]] = frozenset()
 
 
 @frozen
@@ -76,6 +77,17 @@ class CoreApis:
     tenant_writer: Any = None
     config_reader: Any = None
     network_outbound: Any = None
+
+
+class _Opener:
+    """The attribute of a context that opens the handle of one capability."""
+
+    def __init__(self, capability: Capability) -> None:
+        self._capability = capability
+
+    def __get__(self, context: PluginContext, _owner: type | None = None) -> Accessor:
+        # A method that is bound when it is asked for: a context need not hold thirteen.
+        return MethodType(context._open, self._capability)  # noqa: SLF001  # of one piece with it
 
 
 @frozen(eq=False, init=False, weakref_slot=False)
@@ -112,19 +124,21 @@ capabilities
     plugin_version: str
     capabilities: frozenset[str]
     config: Any = field(repr=False)
-    get_facts_reader: Accessor = field(repr=False)
-    get_facts_writer: Accessor = field(repr=False)
-    get_recall_reader: Accessor = field(repr=False)
-    get_recall_writer: Accessor = field(repr=False)
-    get_audit_emitter: Accessor = field(repr=False)
-    get_audit_reader: Accessor = field(repr=False)
-    get_federation_reader: Accessor = field(repr=False)
-    get_federation_writer: Accessor = field(repr=False)
-    get_identity_reader: Accessor = field(repr=False)
-    get_tenant_reader: Accessor = field(repr=False)
-    get_tenant_writer: Accessor = field(repr=False)
-    get_config_reader: Accessor = field(repr=False)
-    get_network_outbound: Accessor = field(repr=False)
+    _open: Callable[[Capability], Any] = field(repr=False)
+
+    get_facts_reader = _Opener(Capability.FACTS_READ)
+    get_facts_writer = _Opener(Capability.FACTS_WRITE)
+    get_recall_reader = _Opener(Capability.RECALL_READ)
+    get_recall_writer = _Opener(Capability.RECALL_WRITE)
+    get_audit_emitter = _Opener(Capability.AUDIT_EMIT)
+    get_audit_reader = _Opener(Capability.AUDIT_READ)
+    get_federation_reader = _Opener(Capability.FEDERATION_READ)
+    get_federation_writer = _Opener(Capability.FEDERATION_WRITE)
+    get_identity_reader = _Opener(Capability.IDENTITY_READ)
+    get_tenant_reader = _Opener(Capability.TENANT_READ)
+    get_tenant_writer = _Opener(Capability.TENANT_WRITE)
+    get_config_reader = _Opener(Capability.CONFIG_READ)
+    get_network_outbound = _Opener(Capability.NETWORK_OUTBOUND)
 
     def __init__(
         self,
@@ -172,16 +186,14 @@ def _fill(
     core_apis: CoreApis | None,
     config: Any,
 ) -> dict[str, Any]:
-    granted = frozenset(map(plain, capabilities))
+    granted = frozenset(map(plain, capabilities)) or _NOTHING
     if unknown := granted - CAPABILITY_ALLOWLIST:
         fix = "see stigmem_plugins.Capability for the allowed ones"
         raise ManifestError(unknown_capabilities(unknown), plugin=plugin_name, fix=fix)
     offered = core_apis or CoreApis()
     handles = {name: getattr(offered, Capability(name).field) for name in granted}
-    handle = _opener(plugin_name, granted, handles)
-    # A bound method is a fifth of the size of a function with cells of its own.
-    accessors = (MethodType(handle, capability) for capability in Capability)
-    context.__attrs_init__(plugin_name, plugin_version, granted, config, *accessors)
+    opened = _opener(plugin_name, granted, handles)
+    context.__attrs_init__(plugin_name, plugin_version, granted, config, opened)
     return handles
 
 

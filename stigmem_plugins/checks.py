@@ -52,7 +52,7 @@ class Refusal(Exception):  # noqa: N818  # a decision on its way to the one plac
         self.error = error
 
 
-@frozen
+@frozen(eq=False, repr=False)
 class Terms:
     """What a node admits plugins to.
 
@@ -67,7 +67,7 @@ class Terms:
     handler_timeout: float | None = None
 
 
-@frozen
+@frozen(eq=False, repr=False)
 class Stage:
     """Where candidates are checked: beside what is registered, and beside each other."""
 

@@ -14,7 +14,6 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Callable, Generator, Iterable, Mapping
-from numbers import Real
 from types import CoroutineType, MappingProxyType
 from typing import Any, Final, Protocol, TypeAlias, TypeVar
 
@@ -202,6 +201,8 @@ def _own_copy(value: Any) -> Any:
 
 def _finite(delta: Any) -> float:
     """The delta as a float; what is no real number, or too large for one, as NaN."""
+    from numbers import Real  # noqa: PLC0415  # not asked for what is a float
+
     if isinstance(delta, bool) or not isinstance(delta, Real):
         return math.nan
     try:

@@ -9,8 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from pathlib import Path
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import attrs
 from attrs import frozen
@@ -23,13 +22,17 @@ from stigmem_plugins.errors import (
     suggest,
 )
 from stigmem_plugins.manifest import PluginManifest
-from stigmem_plugins.schemas import Option, options_of, schema_faults, secret_texts
 from stigmem_plugins.settings import PREFIX, SETTING_NAMES
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from stigmem_plugins.schemas import Option
 
 Tables: TypeAlias = Mapping[str, Any]
 
 
-@frozen
+@frozen(eq=False, repr=False)
 class Configuration:
     """What a plugin was configured with.
 
@@ -44,6 +47,10 @@ class Configuration:
     variables: frozenset[str] = frozenset()
 
 
+UNCONFIGURED: Final = Configuration()
+"""What a plugin without a schema is configured with."""
+
+
 def read_tables(directory: Path | None = None) -> Tables:
     """The `[tool.stigmem.plugins]` table of a directory's `pyproject.toml`; {} without one.
 
@@ -51,6 +58,7 @@ def read_tables(directory: Path | None = None) -> Tables:
         StigmemPluginError: The file cannot be read, or the table is not one.
     """
     import tomllib  # noqa: PLC0415  # slow to import
+    from pathlib import Path  # noqa: PLC0415  # the same
 
     path = (directory or Path.cwd()) / "pyproject.toml"
     try:
@@ -111,7 +119,13 @@ unknown key 'larges' (did you mean 'largest'?); set STIGMEM_PLUGIN_EXAMPLE_PLUGI
     """
     schema = manifest.config_schema
     if schema is None:
-        return Configuration()
+        return UNCONFIGURED
+    from stigmem_plugins.schemas import (  # noqa: PLC0415  # only for plugins that have one
+        options_of,
+        schema_faults,
+        secret_texts,
+    )
+
     source = os.environ if environ is None else environ
     table = (read_tables() if tables is None else tables).get(manifest.name, {})
     faults: list[str] = []
@@ -155,6 +169,8 @@ def _converted(
     options: Mapping[str, Option], given: Mapping[str, Any], secrets: set[str], faults: list[str]
 ) -> dict[str, Any]:
     """The arguments for the schema, as far as they are not faulty; collects what is secret."""
+    from stigmem_plugins.schemas import secret_texts  # noqa: PLC0415  # the same
+
     for name in given:
         secrets.update(secret_texts(given[name], secret=options[name].secret))
     values: dict[str, Any] = {}
@@ -174,6 +190,8 @@ def masked(config: Any) -> dict[str, Any]:
     """A configuration as it may be shown: secret fields as `***`; {} for None."""
     if config is None:
         return {}
+    from stigmem_plugins.schemas import options_of  # noqa: PLC0415  # the same
+
     return {
         option.name: "***" if option.secret else getattr(config, option.attribute)
         for option in options_of(type(config))

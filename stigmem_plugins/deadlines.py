@@ -7,10 +7,8 @@ does not end soon; a function runs in a worker of its plugin and is given up (se
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Coroutine
 from functools import partial
-from numbers import Real
 from typing import Any, Final, TypeVar
 
 from attrs import evolve
@@ -64,8 +62,8 @@ def checked_timeout(seconds: Any) -> float:
     Raises:
         ManifestError: It is not a number, or out of range.
     """
-    number = isinstance(seconds, Real) and not isinstance(seconds, bool)
-    if not number or not math.isfinite(seconds) or not 0 < seconds <= LONGEST:
+    number = isinstance(seconds, (int, float)) and not isinstance(seconds, bool)
+    if not number or not 0 < seconds <= LONGEST:
         message = (
             f"handler timeout must be a positive number of at most {LONGEST:g} seconds, "
             f"not {shown(seconds)}"

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from stigmem_plugins.metrics import Metrics
 
 
-@frozen(eq=False)
+@frozen(eq=False, repr=False)
 class CoreHandler:
     """A handler of the node itself."""
 
@@ -212,20 +212,15 @@ class Dispatcher:
         graph = {name: r.manifest.depends_on for name, r in self.registrations.items()}
         first, last, among = [], [], {}
         for name, core in sorted(self._core.items()):
-            shims = Shims(name)
+            handlers = {core.spec.name: core.handler}
             if core.spec.ordering is HookOrdering.PLUGIN_ONLY:
-                shims.add(core.handler, core.spec)
-                among[name] = shims
+                among[name] = Shims(name, handlers)
             elif core.spec.ordering is HookOrdering.PLUGINS_FIRST:
-                shims.add(core.handler, core.spec, trylast=True)
-                last.append(shims)
+                last.append(Shims(name, handlers, trylast=True))
             else:
-                shims.add(core.handler, core.spec, tryfirst=True)
-                first.append(shims)
+                first.append(Shims(name, handlers, tryfirst=True))
         for name, registration in self.registrations.items():
-            among[name] = Shims(name)
-            for hook, handler in registration.handlers.items():
-                among[name].add(handler, HOOK_SPECS[hook])
+            among[name] = Shims(name, registration.handlers)
         order = dependency_order(graph | dict.fromkeys(among.keys() - graph.keys(), frozenset()))
         return [*(among[name] for name in reversed(order)), *reversed(first), *last]
 

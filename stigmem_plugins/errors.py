@@ -7,7 +7,6 @@ blame, the plugin's name (`plugin`). `str()` gives message and fix in one senten
 from __future__ import annotations
 
 from collections.abc import Iterable
-from difflib import get_close_matches
 from typing import Final
 
 TEXT_LIMIT: Final = 500
@@ -127,6 +126,8 @@ def suggest(name: str, known: Iterable[str]) -> str:
         >>> suggest("zzz", ["recall_rank"])
         ''
     """
+    from difflib import get_close_matches  # noqa: PLC0415  # only for who made a mistake
+
     near = get_close_matches(name, list(known), n=1)
     return f" (did you mean {near[0]!r}?)" if near else ""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import keyword
 from collections.abc import Callable, Sequence
 from functools import cached_property
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from pluggy import HookImpl
 
@@ -16,13 +16,15 @@ from stigmem_plugins.deadlines import awaited, limited
 from stigmem_plugins.errors import PluginExecutionError
 from stigmem_plugins.manager import AfterTrace, BeforeTrace
 from stigmem_plugins.plans import Exits, Function, Plan, Shape
-from stigmem_plugins.relay import Relay
 from stigmem_plugins.shim import Answered, Called
 from stigmem_plugins.workers import Bulkheads
 
 SHAPES: Final = 16
 """How many shapes of payload, beside the usual one, a hook gets plans for; others are folded."""
 
+
+if TYPE_CHECKING:
+    from stigmem_plugins.relay import Relay
 
 UNWRAP: Final = (
     "is asynchronous, and pluggy, which calls this hook for a hookwrapper or monitor, cannot "
@@ -89,7 +91,7 @@ class Hook:
                 return _refuse(handler, self.spec, why)
         if self._through_pluggy:
             return self._folding
-        return self._planned(self._limited, asynchronous=False)
+        return _planned(self.spec, self._limited, self._report, asynchronous=False)
 
     def afire(self) -> Function:
         """The same as a coroutine function, which awaits the handlers that must be.
@@ -99,13 +101,14 @@ class Hook:
         if self._through_pluggy:
             return _awaitable(self.fire())
         handlers = tuple(awaited(each, self._bulkheads) for each in self.handlers)
-        return self._planned(handlers, asynchronous=True)
+        return _planned(self.spec, handlers, self._report, asynchronous=True)
 
     def fold(self, payload: Payload, *value: Any) -> Any:
         """Fire it without a plan."""
         if self._through_pluggy:
             return self._relay.fire(payload, *value)
-        return self._folded(self._limited, payload, *value)
+        fold = FOLDS[self.spec.semantic]
+        return drive(fold(self._limited, self.spec, self._report, *value), payload)
 
     @property
     def is_silent(self) -> bool:
@@ -118,6 +121,8 @@ class Hook:
 
     @cached_property
     def _relay(self) -> Relay:
+        from stigmem_plugins.relay import Relay  # noqa: PLC0415  # only where it is needed
+
         called = [(impl, each and limited(each, self._bulkheads)) for impl, each in self._called]
         return Relay(self.spec, called, self._monitors, self._report)
 
@@ -125,52 +130,47 @@ class Hook:
     def _limited(self) -> tuple[Called, ...]:
         return tuple(limited(each, self._bulkheads) for each in self.handlers)
 
-    def _folded(self, handlers: Sequence[Called], payload: Payload, *state: Any) -> Any:
-        fold = FOLDS[self.spec.semantic]
-        return drive(fold(handlers, self.spec, self._report, *state), payload)
-
-    async def _afolded(self, handlers: Sequence[Called], payload: Payload, *state: Any) -> Any:
-        fold = FOLDS[self.spec.semantic]
-        return await adrive(fold(handlers, self.spec, self._report, *state), payload)
-
-    def _planned(self, handlers: tuple[Called, ...], *, asynchronous: bool) -> Function:
-        folded = self._afolded if asynchronous else self._folded
-        shapes: dict[Shape, Function] = {}
-
-        def plain(*arguments: Any) -> Any:
-            *value, payload = arguments
-            return folded(handlers, payload, *value)
-
-        def other(*arguments: Any) -> Any:
-            """Fire by the plan for a payload that is not of the usual shape."""
-            shape = tuple(arguments[-1])
-            try:
-                fire = shapes[shape]
-            except KeyError:
-                if len(shapes) >= SHAPES or not fits(shape):
-                    return plain(*arguments)
-                # Two threads may both make it; either is as good.
-                plan = Plan(self.spec, handlers, shape, usual=False, asynchronous=asynchronous)
-                fire = shapes[shape] = plan.compile(exits)
-            return fire(*arguments)
-
-        def returned(at: int, result: Any, payload: Payload, *state: Any) -> Any:
-            answered = Answered(handlers[at], result)
-            return folded((answered, *handlers[at + 1 :]), payload, *state)
-
-        def raised(at: int, error: BaseException, payload: Payload, *state: Any) -> Any:
-            answered = Answered(handlers[at], error=error)
-            return folded((answered, *handlers[at + 1 :]), payload, *state)
-
-        if self.spec.check:  # each result is compared with what came before it
-            return plain
-        exits = Exits(other, plain, returned, raised)
-        plan = Plan(self.spec, handlers, self.spec.keywords, asynchronous=asynchronous)
-        return plan.compile(exits)
-
     def _folding(self, *arguments: Any) -> Any:
         *value, payload = arguments
         return self.fold(payload, *value)
+
+
+def _planned(
+    spec: HookSpec, handlers: tuple[Called, ...], report: Reporter, *, asynchronous: bool
+) -> Function:
+    """A function that fires a hook by its plan, and by its fold what no plan is made for."""
+    fold, run = FOLDS[spec.semantic], adrive if asynchronous else drive
+    shapes: dict[Shape, Function] = {}
+
+    def plain(*arguments: Any) -> Any:
+        *value, payload = arguments
+        return run(fold(handlers, spec, report, *value), payload)
+
+    def other(*arguments: Any) -> Any:
+        """Fire by the plan for a payload that is not of the usual shape."""
+        shape = tuple(arguments[-1])
+        try:
+            fire = shapes[shape]
+        except KeyError:
+            if len(shapes) >= SHAPES or not fits(shape):
+                return plain(*arguments)
+            # Two threads may both make it; either is as good.
+            plan = Plan(spec, handlers, shape, usual=False, asynchronous=asynchronous)
+            fire = shapes[shape] = plan.compile(exits)
+        return fire(*arguments)
+
+    def returned(at: int, result: Any, payload: Payload, *state: Any) -> Any:
+        rest = (Answered(handlers[at], result), *handlers[at + 1 :])
+        return run(fold(rest, spec, report, *state), payload)
+
+    def raised(at: int, error: BaseException, payload: Payload, *state: Any) -> Any:
+        rest = (Answered(handlers[at], error=error), *handlers[at + 1 :])
+        return run(fold(rest, spec, report, *state), payload)
+
+    if spec.check:  # each result is compared with what came before it
+        return plain
+    exits = Exits(other=other, plain=plain, returned=returned, raised=raised)
+    return Plan(spec, handlers, spec.keywords, asynchronous=asynchronous).compile(exits)
 
 
 def fits(shape: Shape) -> bool:

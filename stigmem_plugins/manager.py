@@ -8,10 +8,10 @@ from typing import Any, Final, TypeAlias
 from pluggy import HookImpl, HookimplOpts, PluginManager, PluginValidationError, Result
 
 from stigmem_hookspecs import HOOK_SPECS, LIFECYCLE_MODULES
-from stigmem_hookspecs.markers import PROJECT_NAME, HookSpec
+from stigmem_hookspecs.markers import PROJECT_NAME
 from stigmem_plugins.errors import ManifestError, suggest
 from stigmem_plugins.manifest import RESERVED_NAMES
-from stigmem_plugins.shim import Handler, hookimpl_function
+from stigmem_plugins.shim import Handler
 
 BeforeTrace: TypeAlias = Callable[[str, Sequence[HookImpl], Mapping[str, Any]], None]
 AfterTrace: TypeAlias = Callable[[Result[Any], str, Sequence[HookImpl], Mapping[str, Any]], None]
@@ -74,7 +74,7 @@ class HookPluginManager(PluginManager):
     def parse_hookimpl_opts(self, plugin: object, name: str) -> HookimplOpts | None:
         """Refuse what pluggy would take and dispatch could not honour."""
         if isinstance(plugin, Shims):
-            return plugin.options(name)
+            return plugin.options
         opts = super().parse_hookimpl_opts(plugin, name)
         if opts is None:
             return None
@@ -122,29 +122,33 @@ class HookPluginManager(PluginManager):
 
 
 class Shims:
-    """The object that pluggy knows a plugin or core handler by: its attributes are hookimpls."""
+    """The object that pluggy knows a plugin or core handler by: its attributes are hookimpls.
 
-    def __init__(self, name: str) -> None:
+    Args:
+        name: The name that pluggy gets.
+        handlers: The handlers by hook.
+        tryfirst: Whether pluggy is to call them first.
+        trylast: Or last.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        handlers: Mapping[str, Handler],
+        *,
+        tryfirst: bool = False,
+        trylast: bool = False,
+    ) -> None:
         self.name = name
-        self.handlers: dict[str, Handler] = {}
-        self._placed: dict[str, HookimplOpts] = {}
+        self.handlers = handlers
+        self.options = _FIRST if tryfirst else _LAST if trylast else _AMONG
+        """How pluggy is to take them: as a marker would say, but without one for each."""
+        for hook, handler in handlers.items():
+            setattr(self, hook, handler.hookimpl(HOOK_SPECS[hook]))
 
     def __dir__(self) -> list[str]:
         """The hooks alone: pluggy looks at every name that it finds here, and takes long."""
         return list(self.handlers)
-
-    def add(
-        self, handler: Handler, spec: HookSpec, *, tryfirst: bool = False, trylast: bool = False
-    ) -> None:
-        """Let pluggy find the handler among the attributes."""
-        setattr(self, spec.name, hookimpl_function(handler, spec))
-        self.handlers[spec.name] = handler
-        if tryfirst or trylast:
-            self._placed[spec.name] = _options(tryfirst=tryfirst, trylast=trylast)
-
-    def options(self, hook: str) -> HookimplOpts:
-        """How pluggy is to take a handler: as its marker would say, but without one for each."""
-        return self._placed.get(hook, _ANYWHERE)
 
 
 def _options(*, tryfirst: bool, trylast: bool) -> HookimplOpts:
@@ -158,4 +162,6 @@ def _options(*, tryfirst: bool, trylast: bool) -> HookimplOpts:
     }
 
 
-_ANYWHERE: Final = _options(tryfirst=False, trylast=False)
+_FIRST: Final = _options(tryfirst=True, trylast=False)
+_AMONG: Final = _options(tryfirst=False, trylast=False)
+_LAST: Final = _options(tryfirst=False, trylast=True)

@@ -17,7 +17,7 @@ import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from types import CodeType, CoroutineType, FunctionType
-from typing import Any, Final, NamedTuple, TypeAlias
+from typing import Any, Final, NamedTuple, TypeAlias, TypedDict
 
 from attrs import frozen
 
@@ -105,25 +105,20 @@ RULES: Final[Mapping[HookSemantic, Rules]] = {
 }
 
 
-@frozen
-class Exits:
-    """Where a plan leaves what it is not made for.
-
-    Args:
-        other: Fires a payload of another shape.
-        plain: Fires in the plain way, by folding.
-        returned: Goes on after a handler's unusual result; gets its index, the result, payload
-            and state.
-        raised: The same for what a handler raised.
-    """
+class Exits(TypedDict):
+    """Where a plan leaves what it is not made for."""
 
     other: Function
+    """Fires a payload of another shape."""
     plain: Function
+    """Fires in the plain way, by folding."""
     returned: Function
+    """Goes on after a handler's unusual result; gets its index, the result, payload and state."""
     raised: Function
+    """The same for what a handler raised."""
 
 
-@frozen
+@frozen(eq=False, repr=False)
 class Plan:
     """What is to be written: a hook, its handlers in call order, and the shape of the payload.
 
@@ -156,10 +151,7 @@ class Plan:
             "START": START,
             "DONE": DONE,
             "rest": rest,
-            "other": exits.other,
-            "plain": exits.plain,
-            "returned": exits.returned,
-            "raised": exits.raised,
+            **exits,
         }
         if len(parts) > UNROLLED:
             names["handlers"] = [(number, *each) for number, each in enumerate(parts)]

@@ -45,7 +45,7 @@ class PluginInfo:
     signed_by: str
 
 
-@frozen
+@frozen(eq=False, repr=False)
 class Candidate:
     """A plugin that asks to be registered.
 
@@ -91,7 +91,7 @@ class Candidate:
         }
 
 
-@frozen(eq=False)
+@frozen(eq=False, repr=False)
 class Registration:
     """A plugin that was admitted: everything that the registry knows of it."""
 

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from packaging.version import InvalidVersion, Version
 from pluggy import PluginManager
 
-from stigmem_plugins import health
 from stigmem_plugins.admission import Rejected, admit, refuse
 from stigmem_plugins.capabilities import CoreApis, PluginContext
 from stigmem_plugins.checks import Refusal, Terms
@@ -16,7 +15,6 @@ from stigmem_plugins.deadlines import LIFECYCLE_SECONDS, checked_timeout, declar
 from stigmem_plugins.dispatch import CoreHandler, Dispatcher
 from stigmem_plugins.errors import ManifestError, StigmemPluginError, shown
 from stigmem_plugins.fires import Fires
-from stigmem_plugins.health import PluginHealthReport
 from stigmem_plugins.manifest import PluginManifest
 from stigmem_plugins.registration import (
     MANUAL_SOURCE,
@@ -29,6 +27,9 @@ from stigmem_plugins.registration import (
 from stigmem_plugins.shim import Handler
 from stigmem_plugins.signatures import is_asynchronous, read_keywords
 from stigmem_plugins.trust.decision import DEVELOPMENT_UNSIGNED_OVERRIDE, UNSIGNED
+
+if TYPE_CHECKING:
+    from stigmem_plugins.health import PluginHealthReport
 
 SURFACE_VERSION: Final = "0.9.0a12"
 """The node version whose hooks these are; assumed where no node is installed."""
@@ -255,6 +256,8 @@ class HookRegistry(Fires):
 
     def poll_plugin_health(self) -> tuple[PluginHealthReport, ...]:
         """Run every plugin's health check; returns, and keeps, the reports."""
+        from stigmem_plugins import health  # noqa: PLC0415  # only for who asks
+
         seconds, bulkheads = self._timeout or LIFECYCLE_SECONDS, self._dispatcher.bulkheads
         plugins = self._dispatcher.registrations.values()
         self._health = tuple(health.poll(each, bulkheads, seconds) for each in plugins)

@@ -93,7 +93,7 @@ class _Stage(PluginManager):
         return None if name.startswith("__") else self._options[id(plugin)]
 
 
-@frozen(eq=False)
+@frozen(eq=False, repr=False)
 class _Wrappers:
     """The wrappers of a hook: whom to name where they change or break something."""
 

@@ -2,8 +2,8 @@
 
 Payloads are open: a handler may name fewer keywords than a fire carries, or take them all with
 `**kw`. pluggy's argument lists are closed, and it registers plain functions only. So a
-`Handler` is bound to the keywords that `signatures` read, and `hookimpl_function` gives pluggy
-a plain function that asks for the value and the mapping of all keywords.
+`Handler` is bound to the keywords that `signatures` read, and pluggy gets a method of it that
+asks for the value and the mapping of all keywords.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class Called(Protocol):
         """Call the handler with the payload's keywords and, if its hook has one, the value."""
 
 
-@frozen(eq=False)
+@frozen(eq=False, repr=False, weakref_slot=False)
 class Handler:
     """A handler of a plugin or of the node, bound to its context."""
 
@@ -69,6 +69,16 @@ class Handler:
         """Call the function with the context, the value and the keywords that it takes."""
         return self.function(self.context, *value, **self.keywords.choose(payload))
 
+    def hookimpl(self, spec: HookSpec) -> Callable[..., Any]:
+        """What pluggy is given for it: a method that asks for the value and all keywords."""
+        return self._with_value if spec.semantic.takes_value else self._without_value
+
+    def _with_value(self, value: Any, payload: Payload) -> Any:
+        return self(payload, value)
+
+    def _without_value(self, payload: Payload) -> Any:
+        return self(payload)
+
 
 def discard(result: Any) -> Any:
     """A result that is refused, closed if it is a coroutine: nobody will await it.
@@ -83,19 +93,7 @@ def discard(result: Any) -> Any:
     return result
 
 
-def hookimpl_function(handler: Handler, spec: HookSpec) -> Callable[..., Any]:
-    """A plain function for pluggy that calls the handler."""
-
-    def with_value(value: Any, payload: Payload) -> Any:
-        return handler(payload, value)
-
-    def without_value(payload: Payload) -> Any:
-        return handler(payload)
-
-    return with_value if spec.semantic.takes_value else without_value
-
-
-@frozen(eq=False)
+@frozen(eq=False, repr=False, weakref_slot=False)
 class NativeHandler:
     """An implementation that somebody registered with pluggy directly, called pluggy's way."""
 
@@ -125,7 +123,7 @@ class NativeHandler:
         return self.impl.function(*map(given.get, self.impl.argnames), **keywords)
 
 
-@frozen(eq=False)
+@frozen(eq=False, repr=False, weakref_slot=False)
 class Answered:
     """A handler that was called already: stands for it where the rest of a hook goes on.
 

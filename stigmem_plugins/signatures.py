@@ -22,7 +22,7 @@ _POSITIONAL: Final = {
 }
 
 
-@frozen
+@frozen(eq=False)
 class Keywords:
     """Which of a payload's keywords a handler gets.
 
@@ -111,18 +111,19 @@ def read_keywords(function: Callable[..., Any], spec: HookSpec) -> Keywords:
         taken.update(p.name for p in filled if p.kind in _NAMED)
         named.update(p.name for p in layer if p.kind in _NAMED)
     everything = _takes_everything(layers[-1])
-    return Keywords(
-        _shared(frozenset(named - taken)),
-        _shared(frozenset(taken)),
-        everything,
-        _order(function, positional, spec),
-    )
+    order = _order(function, positional, spec)
+    return _shared(frozenset(named - taken), frozenset(taken), everything, order)
 
 
 @lru_cache(maxsize=1024)
-def _shared(names: frozenset[str]) -> frozenset[str]:
-    """The first set of these names: most handlers take the same ones, and sets are large."""
-    return names
+def _shared(
+    named: frozenset[str],
+    taken: frozenset[str],
+    everything: bool,  # noqa: FBT001  # as Keywords has it
+    order: tuple[str, ...],
+) -> Keywords:
+    """The first of these: most handlers take the same keywords, and sets are large."""
+    return Keywords(named, taken, everything, order)
 
 
 def _order(

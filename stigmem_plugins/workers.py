@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections import deque
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from contextvars import Context, copy_context
-from queue import Empty, SimpleQueue
 from typing import Any, Final
 
 from stigmem_plugins.errors import HandlerTimeoutError
@@ -38,7 +38,7 @@ class Job:
         self._call = call
         self._context: Context = copy_context()
         self.finish = finish
-        self.running = self.done = self.given_up = False
+        self.done = self.given_up = False
         self._result: Any = None
         self._error: BaseException | None = None
 
@@ -72,11 +72,16 @@ class Bulkhead:
         self._plugin = plugin
         self._size = size
         self._lock = threading.Lock()
-        self._jobs: SimpleQueue[Job | None] = SimpleQueue()
-        self._threads = self._idle = self._backlog = 0
+        self._wake = threading.Condition(self._lock)  # there is a job, or nothing more to wait for
+        self._jobs: deque[Job] = deque()
+        self._threads = self._idle = 0
+        self._hung = self._abandoned = 0  # threads, and coroutines, that were given up and go on
         self._closed = False
-        self.stuck = 0
+
+    @property
+    def stuck(self) -> int:
         """How many calls were given up and still run."""
+        return self._hung + self._abandoned
 
     def call(self, seconds: float, call: Callable[[], Any]) -> Any:
         """Make a call in a worker and wait for it.
@@ -120,9 +125,9 @@ class Bulkhead:
         return job.outcome()
 
     def abandoned(self) -> Callable[[], None]:
-        """Count something that runs on though it was given up; call the result when it ends."""
+        """Count a coroutine that goes on though it was given up; call the result when it ends."""
         with self._lock:
-            self.stuck += 1
+            self._abandoned += 1
         self._warn()
         return self._returned
 
@@ -130,84 +135,71 @@ class Bulkhead:
         """End the workers: idle ones now, stuck ones when they return; nothing is begun again."""
         with self._lock:
             self._closed = True
-            with suppress(Empty):
-                while (job := self._jobs.get_nowait()) is not None:
-                    self._backlog -= 1
-                    job.refuse(self._closed_error())
-                    job.done = True
-                    job.finish()
-            for _ in range(self._threads):
-                self._jobs.put(None)
+            while self._jobs:
+                job = self._jobs.popleft()
+                job.refuse(self._closed_error())
+                job.done = True
+                job.finish()
+            self._wake.notify_all()
 
     def _submit(self, job: Job) -> Job:
         with self._lock:
             if self._closed:
                 raise self._closed_error()
-            if self.stuck >= self._size:
+            if self._hung >= self._size:
                 message = (
                     f"timed out at once: all {self._size} workers of plugin {self._plugin!r} are "
-                    "stuck in calls that overran"
+                    "stuck in calls that were given up"
                 )
                 fix = "correct the plugin's handler; only a restart ends a thread"
                 raise HandlerTimeoutError(message, plugin=self._plugin, fix=fix)
-            self._backlog += 1
-            self._jobs.put(job)
-            if self._backlog > self._idle and self._threads < self._size:
-                self._threads += 1
+            if len(self._jobs) >= self._idle and self._threads < self._size:
                 name = f"stigmem-plugin {self._plugin}"
                 threading.Thread(target=self._work, name=name, daemon=True).start()
+                self._threads += 1
+            self._jobs.append(job)
+            self._wake.notify()
         return job
 
     def _give_up(self, job: Job) -> bool:
         """Whether the job was given up; False if its outcome came just now."""
         with self._lock:
             job.given_up = not job.done
-            running = job.given_up and job.running
-            self.stuck += running
+            running = job.given_up and job not in self._jobs
+            if running:
+                self._hung += 1
+            elif job.given_up:
+                self._jobs.remove(job)
         if running:
             self._warn()
         return job.given_up
 
     def _warn(self) -> None:
-        log.warning("a call of plugin %r overran its deadline and still runs", self._plugin)
+        log.warning("a call of plugin %r was given up and still runs", self._plugin)
 
     def _returned(self) -> None:
         with self._lock:
-            self.stuck -= 1
+            self._abandoned -= 1
 
     def _work(self) -> None:
-        while True:
-            job = self._next()
-            if job is None:
-                return
+        while (job := self._next()) is not None:
             job.run()
             with self._lock:
                 job.done = True
-                if job.given_up:
-                    self.stuck -= 1
+                self._hung -= job.given_up
             if not job.given_up:
                 job.finish()
 
     def _next(self) -> Job | None:
-        """The next job that is still wanted; None when the worker is to end."""
-        while True:
-            with self._lock:
-                self._idle += 1
-            job: Job | None = None
-            with suppress(Empty):
-                job = self._jobs.get(timeout=IDLE_SECONDS)
-            with self._lock:
-                self._idle -= 1
-                if job is None and not self._closed:
-                    with suppress(Empty):  # one may have come just now
-                        job = self._jobs.get_nowait()
-                if job is None:
-                    self._threads -= 1
-                    return None
-                self._backlog -= 1
-                if not job.given_up:
-                    job.running = True
-                    return job
+        """The next job; None when the worker is to end."""
+        with self._lock:
+            self._idle += 1
+            self._wake.wait_for(lambda: self._jobs or self._closed, IDLE_SECONDS)
+            self._idle -= 1
+            if self._jobs:
+                return self._jobs.popleft()
+            self._threads -= 1
+            return None
 
     def _closed_error(self) -> HandlerTimeoutError:
         message = f"plugin {self._plugin!r} has no workers any more: its registry is closed"

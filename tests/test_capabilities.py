@@ -24,7 +24,7 @@ def test_the_table_of_capabilities_is_the_only_one() -> None:
     assert len(Capability) == len(CAPABILITY_ALLOWLIST) == 13
     fields = [attribute.name for attribute in attrs.fields(CoreApis)]
     assert fields == [capability.field for capability in Capability]
-    accessors = [a.name for a in attrs.fields(PluginContext) if a.name.startswith("get_")]
+    accessors = [name for name in vars(PluginContext) if name.startswith("get_")]
     assert accessors == [capability.accessor for capability in Capability]
 
 

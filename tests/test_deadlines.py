@@ -239,7 +239,7 @@ def test_a_closed_registry_begins_no_call_in_a_worker() -> None:
     for thread in threads:
         thread.start()
     bulkhead = registry._dispatcher.bulkheads.of("example-plugin")
-    until(lambda: gate.calls == workers.SIZE and bulkhead._backlog == 2)
+    until(lambda: gate.calls == workers.SIZE and len(bulkhead._jobs) == 2)
     registry.close()
     registry.close()
     until(lambda: len(errors) == 2)
@@ -309,7 +309,7 @@ def test_an_async_handler_that_swallows_cancellation_cannot_hang_the_fire(
 
     asyncio.run(main())
     gc.collect()
-    assert "overran its deadline" in caplog.text
+    assert "was given up and still runs" in caplog.text
     assert [record for record in caplog.records if record.name == "asyncio"] == []
 
 

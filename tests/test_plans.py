@@ -217,9 +217,9 @@ def test_registering_a_plugin_leaves_the_others_as_they_are(
     made: list[str] = []
     make = Shims.__init__
 
-    def counted(shims: Shims, name: str) -> None:
+    def counted(shims: Shims, name: str, *handlers: Any, **options: Any) -> None:
         made.append(name)
-        make(shims, name)
+        make(shims, name, *handlers, **options)
 
     monkeypatch.setattr(Shims, "__init__", counted)
     registry = HookRegistry()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from pathlib import Path
+from os import PathLike
 from typing import Any
 
 from stigmem_hookspecs.markers import (
@@ -61,7 +61,7 @@ def _migrations(value: Any) -> list[Migration]:
 def migration_register(
     value: list[Migration],
     db_path: str | None = None,
-    migrations_dir: Path | None = None,
+    migrations_dir: PathLike[str] | None = None,
     settings: Any = None,
     payload: Payload = NO_PAYLOAD,
 ) -> list[Migration]:

@@ -35,7 +35,9 @@ class FrozenDict(dict[str, Any]):
     """
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Self:
-        """Take what `dict` takes."""
+        """Take what `dict` takes; one of its own kind is as good as a copy of it."""
+        if len(args) == 1 and type(args[0]) is cls and not kwargs:
+            return args[0]
         self = super().__new__(cls)
         for key, value in dict(*args, **kwargs).items():
             dict.__setitem__(self, key, cls(value) if isinstance(value, dict) else value)
