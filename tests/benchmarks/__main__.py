@@ -61,7 +61,10 @@ def measure(rounds: int) -> Results:
     results["throughput of 8 threads"] = {"against 1": whole.threads(few)}
     results["import and an empty registry"] = {"against pluggy": whole.importing(rounds)}
     results["memory per plugin with 3 hooks"] = {"KiB": whole.memory()}
-    results["freeze, 22 hooks of 3 handlers"] = {"against pluggy": whole.freeze(few)}
+    results["freeze, 22 hooks of 3 handlers"] = {
+        "against pluggy": whole.freeze(rounds),
+        "the first in a process": whole.first_freeze(few),
+    }
     scans = {str(count): whole.scanning(count, few) for count in (10, 100, 1000)}
     results["one plugin found among distributions, against importlib's scan"] = scans
     for name in list(results)[-5:]:
