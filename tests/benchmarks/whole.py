@@ -13,7 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
-from stigmem_hookspecs import HOOK_SPECS, Allow
+from stigmem_hookspecs import HOOK_SPECS
 from stigmem_plugins import PluginManifest
 from tests.benchmarks.contenders import ALLOW, VOTING, Handler, registry_of
 from tests.benchmarks.rounds import paired
