@@ -106,7 +106,10 @@ def test_the_hookspecs_do_not_know_the_framework() -> None:
 
 @pytest.mark.parametrize(
     "module",
-    ["sigstore", "pydantic", "prometheus_client", "importlib.metadata", "asyncio", "click", "rich"],
+    [
+        *("sigstore", "pydantic", "prometheus_client", "importlib.metadata", "asyncio", "click"),
+        *("rich", "tomllib", "difflib", "stigmem_plugins.startup", "stigmem_plugins.schemas"),
+    ],
 )
 def test_importing_the_framework_is_cheap(module: str) -> None:
     """What only some need is imported where it is needed; a registry can be made without it."""
@@ -122,6 +125,9 @@ def test_the_public_names_are_complete() -> None:
     """Each exists, is listed once, and is documented."""
     names = stigmem_plugins.__all__
     assert len(names) == len(set(names))
+    assert set(names) <= set(dir(stigmem_plugins))
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        stigmem_plugins.nothing  # noqa: B018  # looking is enough
     for name in names:
         thing = getattr(stigmem_plugins, name)
         if inspect.isclass(thing) or inspect.isfunction(thing):
