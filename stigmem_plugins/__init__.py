@@ -56,22 +56,19 @@ from stigmem_plugins.manifest import PluginManifest
 from stigmem_plugins.process import get_registry, register_core_handler, set_registry
 from stigmem_plugins.registration import PluginInfo
 from stigmem_plugins.registry import HookRegistry
-from stigmem_plugins.trust.policy import (
-    PluginSigningInfo,
-    PluginTrustPolicy,
-    allow_unsigned_development_override,
-    require_verified_signature,
-)
+from stigmem_plugins.trust.decision import PluginSigningInfo
 
 if TYPE_CHECKING:
-    from stigmem_plugins.discovery import (
-        ENTRY_POINT_GROUP,
-        DiscoveredPlugin,
-        resolve_plugin_dependencies,
-    )
+    from stigmem_plugins.discovery import ENTRY_POINT_GROUP
     from stigmem_plugins.health import PluginHealthReport
+    from stigmem_plugins.loading import DiscoveredPlugin, resolve_plugin_dependencies
     from stigmem_plugins.settings import PluginSettings
     from stigmem_plugins.startup import discover_plugin_manifests, register_discovered_plugins
+    from stigmem_plugins.trust.gates import (
+        allow_unsigned_development_override,
+        require_verified_signature,
+    )
+    from stigmem_plugins.trust.policy import PluginTrustPolicy
 
 __all__ = [
     "ALLOW_SINGLETON",
@@ -131,12 +128,15 @@ __all__ = [
 
 _LATER: Final = {
     "ENTRY_POINT_GROUP": "discovery",
-    "DiscoveredPlugin": "discovery",
+    "DiscoveredPlugin": "loading",
     "PluginHealthReport": "health",
     "PluginSettings": "settings",
+    "PluginTrustPolicy": "trust.policy",
+    "allow_unsigned_development_override": "trust.gates",
     "discover_plugin_manifests": "startup",
     "register_discovered_plugins": "startup",
-    "resolve_plugin_dependencies": "discovery",
+    "require_verified_signature": "trust.gates",
+    "resolve_plugin_dependencies": "loading",
 }
 """Public names that are imported when they are first asked for, and the modules they are in."""
 

@@ -1,19 +1,18 @@
-"""What is installed: read from distribution metadata, and loaded only when told to."""
+"""What is installed: read from the metadata of distributions, without importing anything."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
+import os
+from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 from packaging.utils import canonicalize_name
 
-from stigmem_plugins.errors import FAILURES, PluginDiscoveryError, describe
-from stigmem_plugins.manifest import PluginManifest
-from stigmem_plugins.ordering import dependency_order, require_dependencies
-from stigmem_plugins.shim import discard
-from stigmem_plugins.trust.policy import UNDECIDED, UNSIGNED
+from stigmem_plugins.errors import PluginDiscoveryError, StigmemPluginError, describe
+from stigmem_plugins.settings import PLUGIN_DIR
 
 if TYPE_CHECKING:
     from importlib.metadata import Distribution, EntryPoint
@@ -21,6 +20,8 @@ if TYPE_CHECKING:
 log = logging.getLogger("stigmem.plugins.registry")
 
 ENTRY_POINT_GROUP: Final = "stigmem.plugins"
+BUNDLE_NAME: Final = "stigmem-plugin.sigstore.json"
+"""The file in a distribution's `.dist-info` folder that holds its publisher's signature."""
 
 
 @frozen
@@ -32,64 +33,55 @@ class InstalledPlugin:
         entry_point_value: `module:attribute` of the manifest factory.
         distribution: The name of the distribution that declares it.
         version: That distribution's version.
-        entry_point: For loading it.
+        entry_point: For loading it; None where it is not loaded by way of the metadata.
     """
 
     entry_point_name: str
     entry_point_value: str
     distribution: str | None
     version: str | None
-    entry_point: EntryPoint = field(repr=False, eq=False)
-
-    @property
-    def name(self) -> str:
-        """What it is called as long as nobody has seen its manifest."""
-        return self.entry_point_name
+    entry_point: EntryPoint | None = field(default=None, repr=False, eq=False)
 
     def discovery_source(self) -> dict[str, Any]:
         """How registrations and audit events name the place it came from."""
-        return _source(self.entry_point_name, self.entry_point_value, self.distribution)
+        return source(self.entry_point_name, self.entry_point_value, self.distribution)
 
-    def audit_metadata(self) -> dict[str, Any]:
-        """What audit events say of it if it is refused before it is loaded."""
-        return {
-            "version": self.version,
-            "capabilities": None,
-            "hooks": None,
-            "async_safe": None,
-            "requires_stigmem": None,
-            "signed_by": UNSIGNED,
-            "discovery_source": self.discovery_source(),
-            "signing": UNDECIDED,
-        }
+    def load(self) -> Any:
+        """Import what the entry point names, ordinarily; the plugin's code runs.
+
+        Raises:
+            Exception: Whatever the import raises.
+        """
+        assert self.entry_point is not None  # only what the metadata declares is loaded so
+        return self.entry_point.load()
 
 
 @frozen
-class DiscoveredPlugin:
-    """A plugin that was found and loaded.
+class InstalledDistribution:
+    """A distribution that declares plugins, or carries a plugin bundle.
 
     Args:
-        manifest: What its factory returned.
-        entry_point_name: The entry point's name.
-        entry_point_value: `module:attribute` of the factory.
-        distribution: The distribution that it came from, if known.
-        signing_identity: The identity that signed it; `unsigned` if nobody did.
-        signature_verified: Whether that identity was verified.
+        name: Its name, as its metadata has it.
+        version: Its version.
+        plugins: The plugins that its metadata declares.
+        info: Its `.dist-info` folder; None where it is not in a folder.
+        is_signed: Whether there is a bundle in that folder.
+        importable: Whether its modules are on the module search path: not those of a plugin
+            directory.
+        others: Where else a distribution of its name is installed.
     """
 
-    manifest: PluginManifest
-    entry_point_name: str
-    entry_point_value: str
-    distribution: str | None = None
-    signing_identity: str = UNSIGNED
-    signature_verified: bool = False
-
-    def discovery_source(self) -> dict[str, Any]:
-        """How registrations and audit events name the place it came from."""
-        return _source(self.entry_point_name, self.entry_point_value, self.distribution)
+    name: str
+    version: str | None
+    plugins: tuple[InstalledPlugin, ...]
+    info: Path | None = None
+    is_signed: bool = False
+    importable: bool = True
+    others: tuple[str, ...] = ()
 
 
-def _source(name: str, value: str, distribution: str | None) -> dict[str, Any]:
+def source(name: str, value: str, distribution: str | None) -> dict[str, Any]:
+    """How registrations and audit events name the entry point that a plugin came from."""
     return {
         "type": "python_entry_point",
         "entry_point_name": name,
@@ -98,31 +90,44 @@ def _source(name: str, value: str, distribution: str | None) -> dict[str, Any]:
     }
 
 
-def installed_plugins(group: str = ENTRY_POINT_GROUP) -> tuple[InstalledPlugin, ...]:
-    """The entry points of a group, by name, without importing anything of theirs.
+def installed_distributions(
+    group: str = ENTRY_POINT_GROUP, *, plugin_dir: str | None = None
+) -> tuple[InstalledDistribution, ...]:
+    """The distributions with entry points of a group or a bundle, without importing anything.
 
     A distribution whose entry points cannot be read is passed over, with a line on the log,
     unless it mentions the group.
 
+    Args:
+        group: The entry point group.
+        plugin_dir: A folder to look into besides the module search path.
+
+    Returns:
+        The distributions, by their first entry point. Of several that have one name, the first
+        on the search path that is concerned, with the places of the others.
+
     Raises:
         PluginDiscoveryError: Distributions that mention the group cannot be read; names them.
+        StigmemPluginError: The plugin directory is none.
     """
     from importlib.metadata import distributions  # noqa: PLC0415  # slow, and rarely needed
 
-    found: dict[str, list[InstalledPlugin]] = {}
+    found: dict[str, list[tuple[str, InstalledDistribution]]] = {}
     broken: list[str] = []
-    for distribution in distributions():
+    places = [(each, True) for each in distributions()]
+    if plugin_dir is not None:
+        if not Path(plugin_dir).is_dir():
+            message = f"the plugin directory {plugin_dir} is no folder"
+            raise StigmemPluginError(message, fix=f"make it, or correct {PLUGIN_DIR}")
+        # Absolute: data files are read later, wherever the node has gone by then.
+        folder = str(Path(plugin_dir).absolute())
+        places += [(each, False) for each in distributions(path=[folder])]
+    for distribution, importable in places:
         name = "unknown"
         try:
-            name = canonicalize_name(distribution.name)
-            if name in found:
-                continue  # shadowed by one earlier on the search path
-            found[name] = [
-                InstalledPlugin(
-                    each.name, each.value, distribution.name, distribution.version, each
-                )
-                for each in distribution.entry_points.select(group=group)
-            ]
+            name = _key(distribution)
+            read = _read(distribution, group, importable=importable)
+            found.setdefault(name, []).append((_place(distribution), read))
         except Exception as error:  # noqa: BLE001  # metadata can be broken in any way
             if group.encode() in _entry_points_text(distribution):
                 broken.append(f"cannot read the entry points of {name}: {describe(error)}")
@@ -130,8 +135,56 @@ def installed_plugins(group: str = ENTRY_POINT_GROUP) -> tuple[InstalledPlugin, 
                 log.warning("entry points of %s cannot be read: %s", name, describe(error))
     if broken:
         raise PluginDiscoveryError("; ".join(broken), fix="reinstall or uninstall what is named")
-    listed = [plugin for plugins in found.values() for plugin in plugins]
-    return tuple(sorted(listed, key=lambda p: (p.entry_point_name, p.entry_point_value)))
+    concerned = [each for copies in found.values() if (each := _concerned(copies))]
+    return tuple(sorted(concerned, key=_first_entry_point))
+
+
+def _first_entry_point(distribution: InstalledDistribution) -> tuple[str, str]:
+    names = [plugin.entry_point_name for plugin in distribution.plugins]
+    return min(names, default=""), distribution.name
+
+
+def _folder(distribution: Distribution) -> Path | None:
+    """The folder with a distribution's metadata; the standard library has no public name for it."""
+    path = getattr(distribution, "_path", None)
+    return path if isinstance(path, Path) else None
+
+
+def _place(distribution: Distribution) -> str:
+    folder = _folder(distribution)
+    return str(folder.resolve() if folder else distribution.locate_file(""))
+
+
+def _key(distribution: Distribution) -> str:
+    """The distribution's normalized name: of its folder where possible, which is quick to read."""
+    folder = _folder(distribution)
+    if folder is not None and folder.suffix == ".dist-info":
+        return canonicalize_name(folder.stem.rpartition("-")[0] or folder.stem)
+    return canonicalize_name(distribution.name)
+
+
+def _read(distribution: Distribution, group: str, *, importable: bool) -> InstalledDistribution:
+    folder = _folder(distribution)
+    points = distribution.entry_points.select(group=group)
+    has_bundle = folder is not None and os.path.lexists(folder / BUNDLE_NAME)
+    is_signed = has_bundle and group == ENTRY_POINT_GROUP  # what other groups name, nobody signs
+    if not points and not is_signed:
+        return InstalledDistribution("", None, ())
+    metadata: Any = distribution.metadata  # `name` and `version` fail or warn where it has none
+    name, version = metadata.get("Name") or _key(distribution), metadata.get("Version")
+    plugins = [InstalledPlugin(each.name, each.value, name, version, each) for each in points]
+    return InstalledDistribution(name, version, tuple(plugins), folder, is_signed, importable)
+
+
+def _concerned(
+    copies: Sequence[tuple[str, InstalledDistribution]],
+) -> InstalledDistribution | None:
+    """The first of one name that has plugins, with the places of the others."""
+    for place, distribution in copies:
+        if distribution.plugins or distribution.is_signed:
+            others = dict.fromkeys(other for other, _ in copies if other != place)
+            return evolve(distribution, others=tuple(others))
+    return None
 
 
 def _entry_points_text(distribution: Distribution) -> bytes:
@@ -139,74 +192,3 @@ def _entry_points_text(distribution: Distribution) -> bytes:
         return (distribution.read_text("entry_points.txt") or "").encode()
     except UnicodeDecodeError as error:
         return error.object
-
-
-def load_plugin(installed: InstalledPlugin) -> DiscoveredPlugin:
-    """Import a plugin and call its manifest factory. Its code runs.
-
-    Raises:
-        PluginDiscoveryError: That fails, or yields no manifest; names entry point and error.
-    """
-    name, value = installed.entry_point_name, installed.entry_point_value
-    fix = f"correct or uninstall {installed.distribution or name}"
-    try:
-        factory = installed.entry_point.load()
-        manifest = factory() if callable(factory) else None
-    except FAILURES as error:
-        message = f"failed to load plugin {name} ({value}): {describe(error)}"
-        raise PluginDiscoveryError(message, plugin=name, fix=fix) from error
-    if not callable(factory):
-        message = f"plugin {name} ({value}): expected a callable, got {type(factory).__name__}"
-        raise PluginDiscoveryError(message, plugin=name, fix=fix)
-    if not isinstance(manifest, PluginManifest):
-        found = f"{type(discard(manifest)).__module__}.{type(manifest).__qualname__}"
-        message = f"plugin {name} ({value}): expected PluginManifest, got {found}"
-        raise PluginDiscoveryError(message, plugin=name, fix=fix)
-    return DiscoveredPlugin(manifest, name, value, installed.distribution)
-
-
-def duplicates(plugins: Iterable[DiscoveredPlugin]) -> dict[str, PluginDiscoveryError]:
-    """The names that several plugins have, each with the error that names their entry points."""
-    by_name: dict[str, list[str]] = {}
-    for plugin in plugins:
-        place = f"{plugin.entry_point_name} ({plugin.distribution or 'no distribution'})"
-        by_name.setdefault(plugin.manifest.name, []).append(place)
-    return {
-        name: PluginDiscoveryError(
-            f"duplicate plugin name {name!r} of entry points {' and '.join(entry_points)}",
-            plugin=name,
-            fix="uninstall all but one of them",
-        )
-        for name, entry_points in sorted(by_name.items())
-        if len(entry_points) > 1
-    }
-
-
-def resolve_plugin_dependencies(
-    discovered: Iterable[DiscoveredPlugin], *, registered_plugins: Iterable[str] = ()
-) -> tuple[DiscoveredPlugin, ...]:
-    """Sort plugins so that each comes after those it depends on, ties by name.
-
-    Args:
-        discovered: The plugins to sort.
-        registered_plugins: Names of plugins that are there already.
-
-    Raises:
-        PluginDependencyError: A dependency is missing, or there is a circle.
-        PluginDiscoveryError: Two plugins have one name.
-
-    Example:
-        >>> found = [
-        ...     DiscoveredPlugin(PluginManifest(name, "1.0.0", depends_on=needs), name, "m:f")
-        ...     for name, needs in [("app-log", {"zeta"}), ("zeta", set())]
-        ... ]
-        >>> [plugin.manifest.name for plugin in resolve_plugin_dependencies(found)]
-        ['zeta', 'app-log']
-    """
-    plugins = list(discovered)
-    for error in duplicates(plugins).values():
-        raise error
-    graph = {plugin.manifest.name: plugin.manifest.depends_on for plugin in plugins}
-    require_dependencies(graph, tuple(registered_plugins))
-    by_name = {plugin.manifest.name: plugin for plugin in plugins}
-    return tuple(by_name[name] for name in dependency_order(graph))

@@ -80,7 +80,25 @@ class PluginMigrationError(StigmemPluginError, RuntimeError):
 
 
 class PluginSignatureError(StigmemPluginError, RuntimeError):
-    """A plugin is not signed by a publisher that the operator trusts."""
+    """A plugin is not signed by a publisher that the operator trusts.
+
+    Args:
+        message: What is wrong with its signature, files or publisher.
+        plugin: The plugin.
+        fix: What to do.
+        checked: False if that could not be found out: something cannot be read.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        plugin: str | None = None,
+        fix: str | None = None,
+        checked: bool = True,
+    ) -> None:
+        super().__init__(message, plugin=plugin, fix=fix)
+        self.checked = checked
 
 
 class RegistryFrozenError(StigmemPluginError, RuntimeError):

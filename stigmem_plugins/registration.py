@@ -15,7 +15,7 @@ from stigmem_plugins.config import Configuration
 from stigmem_plugins.errors import RegistryFrozenError
 from stigmem_plugins.manifest import PluginManifest
 from stigmem_plugins.shim import Handler
-from stigmem_plugins.trust.policy import UNDECIDED, UNSIGNED, PluginSigningInfo
+from stigmem_plugins.trust.decision import UNDECIDED, UNSIGNED, PluginSigningInfo
 
 MANUAL_SOURCE: Final = FrozenDict(type="manual")
 NO_CLAIMS: Final = FrozenDict()

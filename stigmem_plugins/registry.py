@@ -27,7 +27,7 @@ from stigmem_plugins.registration import (
 )
 from stigmem_plugins.shim import Handler
 from stigmem_plugins.signatures import is_asynchronous, read_keywords
-from stigmem_plugins.trust.policy import DEVELOPMENT_UNSIGNED_OVERRIDE, UNSIGNED
+from stigmem_plugins.trust.decision import DEVELOPMENT_UNSIGNED_OVERRIDE, UNSIGNED
 
 if TYPE_CHECKING:
     from stigmem_plugins.health import PluginHealthReport

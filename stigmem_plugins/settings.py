@@ -15,10 +15,27 @@ SIGNING_REQUIRED: Final = f"{PREFIX}SIGNING_REQUIRED"
 TRUSTED_PUBLISHERS: Final = f"{PREFIX}TRUSTED_PUBLISHERS"
 OVERRIDE_PUBLISHERS: Final = f"{PREFIX}TRUST_OVERRIDE_PUBLISHERS"
 AUTO_DISCOVERY_ENABLED: Final = f"{PREFIX}AUTO_DISCOVERY_ENABLED"
+TRUST_POLICY: Final = f"{PREFIX}TRUST_POLICY"
+TRUSTED_ROOT: Final = f"{PREFIX}TRUSTED_ROOT"
+PLUGIN_DIR: Final = f"{PREFIX}DIR"
 SETTING_NAMES: Final = frozenset(
-    {SIGNING_REQUIRED, TRUSTED_PUBLISHERS, OVERRIDE_PUBLISHERS, AUTO_DISCOVERY_ENABLED}
+    {
+        SIGNING_REQUIRED,
+        TRUSTED_PUBLISHERS,
+        OVERRIDE_PUBLISHERS,
+        AUTO_DISCOVERY_ENABLED,
+        TRUST_POLICY,
+        TRUSTED_ROOT,
+        PLUGIN_DIR,
+    }
 )
 """Variables that are settings of the layer, hence never configuration of a plugin."""
+PATHS: Final = {
+    "plugin_trust_policy": TRUST_POLICY,
+    "plugin_trusted_root": TRUSTED_ROOT,
+    "plugin_dir": PLUGIN_DIR,
+}
+"""Attributes of settings that name files or folders, with the variable of each."""
 
 TRUE_WORDS: Final = frozenset({"1", "true", "yes", "on"})
 FALSE_WORDS: Final = frozenset({"0", "false", "no", "off"})
@@ -26,7 +43,11 @@ _T = TypeVar("_T")
 
 
 class SettingsLike(Protocol):
-    """What a host's own settings object must offer; its attributes are read when needed."""
+    """What a host's own settings object must offer; its attributes are read when needed.
+
+    It may also have `plugin_trust_policy`, `plugin_trusted_root` and `plugin_dir`, paths of which
+    the environment's are taken where the object does not have the attribute.
+    """
 
     @property
     def plugin_signing_required(self) -> bool:
@@ -61,6 +82,9 @@ class PluginSettings:
     plugin_trusted_publishers: tuple[str, ...] = ()
     plugin_trust_override_publishers: tuple[str, ...] = ()
     plugin_auto_discovery_enabled: bool = True
+    plugin_trust_policy: str | None = None
+    plugin_trusted_root: str | None = None
+    plugin_dir: str | None = None
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str] | None = None) -> Self:
@@ -75,6 +99,7 @@ class PluginSettings:
             plugin_trusted_publishers=identities(source.get(TRUSTED_PUBLISHERS, "")),
             plugin_trust_override_publishers=identities(source.get(OVERRIDE_PUBLISHERS, "")),
             plugin_auto_discovery_enabled=_flag(source, AUTO_DISCOVERY_ENABLED),
+            **{attribute: source.get(name) or None for attribute, name in PATHS.items()},
         )
 
     @classmethod
@@ -96,6 +121,12 @@ class PluginSettings:
             plugin_auto_discovery_enabled=_attribute(
                 source, "plugin_auto_discovery_enabled", _bool
             ),
+            **{
+                attribute: _attribute(source, attribute, _path)
+                if hasattr(source, attribute)
+                else os.environ.get(name) or None
+                for attribute, name in PATHS.items()
+            },
         )
 
 
@@ -133,6 +164,13 @@ def _bool(given: object) -> bool:
     if isinstance(given, bool):
         return given
     message = f"must be a bool, not {given!r}"
+    raise TypeError(message)
+
+
+def _path(given: object) -> str | None:
+    if given is None or isinstance(given, (str, os.PathLike)):
+        return os.fspath(given) or None if given else None
+    message = f"must be a path or None, not {given!r}"
     raise TypeError(message)
 
 

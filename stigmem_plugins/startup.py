@@ -1,13 +1,12 @@
-"""What a node does at start: discover, decide about trust, load, admit, freeze; all or nothing."""
+"""What a node does at start: discover, verify, load, admit, freeze; all or nothing."""
 
 from __future__ import annotations
 
 import logging
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import partial
-from typing import Any, TypeVar, cast
+from typing import Any, TypeAlias, cast
 
 from packaging.utils import canonicalize_name
 
@@ -16,31 +15,41 @@ from stigmem_plugins.admission import Rejected
 from stigmem_plugins.checks import DUPLICATE, MANIFEST_INVALID, SIGNATURE, Refusal
 from stigmem_plugins.discovery import (
     ENTRY_POINT_GROUP,
-    DiscoveredPlugin,
-    InstalledPlugin,
-    duplicates,
-    installed_plugins,
-    load_plugin,
+    InstalledDistribution,
+    installed_distributions,
 )
-from stigmem_plugins.errors import PluginDiscoveryError, PluginSignatureError
+from stigmem_plugins.errors import (
+    PluginDependencyError,
+    PluginDiscoveryError,
+    PluginSignatureError,
+)
+from stigmem_plugins.loading import DiscoveredPlugin, duplicates, load_vetted
+from stigmem_plugins.ordering import dependency_order
 from stigmem_plugins.process import get_registry
 from stigmem_plugins.registration import Candidate
 from stigmem_plugins.registry import HookRegistry, installed_node_version
 from stigmem_plugins.settings import PluginSettings, SettingsLike
-from stigmem_plugins.trust.policy import (
-    PluginSigningInfo,
-    PluginTrustPolicy,
+from stigmem_plugins.trust.decision import PluginSigningInfo
+from stigmem_plugins.trust.gates import (
     SignatureVerifier,
+    asked,
     judged,
+    refused,
     require_verified_signature,
-    unsigned_refused,
 )
+from stigmem_plugins.trust.importer import FINDER, VerifiedFiles
+from stigmem_plugins.trust.unverified import Unverified
+from stigmem_plugins.trust.vetting import TrustTerms, VettedPlugin, vet
 
 log = logging.getLogger("stigmem.plugins.registry")
 
+_Judged: TypeAlias = tuple[DiscoveredPlugin, Callable[[], PluginSigningInfo]]
+"""A loaded plugin, and the call that decides about it or raises `PluginSignatureError`."""
+_Serve: TypeAlias = Callable[[VerifiedFiles], None]
+
 
 def discover_plugin_manifests(*, group: str = ENTRY_POINT_GROUP) -> tuple[DiscoveredPlugin, ...]:
-    """Find the installed plugins, decide about trust by the settings, then load them.
+    """Find the installed plugins, verify them by the settings, then load them.
 
     Nothing of an unverified plugin is imported while signing is required. While plugins load,
     the process's registry takes no registrations.
@@ -52,15 +61,18 @@ def discover_plugin_manifests(*, group: str = ENTRY_POINT_GROUP) -> tuple[Discov
         The plugins, by entry point name.
 
     Raises:
-        PluginSignatureError: Unsigned plugins are installed, and signing is required.
+        PluginSignatureError: Plugins are refused; every one is named.
         PluginDiscoveryError: Plugins cannot be loaded; every one is named.
         StigmemPluginError: A setting is malformed, or the node's own plugin layer is in use.
     """
-    required = PluginSettings.from_environment().plugin_signing_required
+    terms = TrustTerms.of(PluginSettings.from_environment())
     registry = get_registry()
     bridge.install()
-    with registry._gate.joined():
-        return _discover(registry, installed_plugins(group), signing_required=required)
+    with registry._gate.joined(), FINDER.attempt() as serve:
+        installed = installed_distributions(group, plugin_dir=terms.plugin_dir)
+        loaded = _load(registry, vet(installed, terms), serve)
+    plugins = [plugin for plugin, _ in loaded]
+    return tuple(sorted(plugins, key=lambda each: (each.entry_point_name, each.entry_point_value)))
 
 
 def register_discovered_plugins(
@@ -83,8 +95,8 @@ def register_discovered_plugins(
             `require_verified_signature`; without, a further one after verification.
         settings: The host's own settings object; default: the environment.
         discover: Returns plugins that the host has found and loaded itself.
-        ignore: Names of plugins to leave out. A plugin that is named like its distribution is
-            not even loaded; any other must be, to know its name.
+        ignore: Names of plugins to leave out. A plugin that is signed, or named like its
+            distribution, is not even loaded; any other must be, to know its name.
 
     Returns:
         The plugins that were registered, in the order of registration; () where discovery is
@@ -97,25 +109,22 @@ def register_discovered_plugins(
     """
     registry = get_registry() if registry is None else registry
     source = PluginSettings.in_force(settings)
-    required = source.plugin_signing_required if signing_required is None else signing_required
-    policy = PluginTrustPolicy.from_settings(source)
-    if signature_verifier is None:
-        signature_verifier = partial(require_verified_signature, policy=policy)
-    judge = partial(judged, required=required, policy=policy, verifier=signature_verifier)
-    started: tuple[DiscoveredPlugin, ...] = ()
+    terms = TrustTerms.of(source, required=signing_required)
     if source.plugin_auto_discovery_enabled:
         bridge.install()
-    with _sealed(registry) as seal:
+    with _sealed(registry) as seal, FINDER.attempt() as serve:
+        found: list[_Judged] = []
         if not source.plugin_auto_discovery_enabled:
-            found: Sequence[DiscoveredPlugin] = ()
+            pass
         elif discover is not None:
-            found = _not_started(registry, _plugins(discover()))
-        elif new := _not_started(registry, _kept(installed_plugins(), ignore)):
+            found = _of_host(registry, discover, terms, signature_verifier)
+        elif new := _installed(registry, terms, ignore):
             registry._gate.check("plugins", seal)
-            found = _discover(registry, new, signing_required=required)
-        else:
-            found = ()
-        started = _register(registry, seal, _wanted(registry, found, ignore), judge)
+            found = [
+                (plugin, partial(_decide, plugin, decision, terms, signature_verifier))
+                for plugin, decision in _load(registry, new, serve)
+            ]
+        started = _register(registry, seal, _wanted(registry, found, ignore))
         if freeze:
             registry._freeze(seal)
     return started
@@ -131,13 +140,22 @@ def _sealed(registry: HookRegistry) -> Iterator[object]:
         yield stack.enter_context(registry._gate.sealed())
 
 
-_Found = TypeVar("_Found", InstalledPlugin, DiscoveredPlugin)
+# Plugins that a host has found itself
 
 
-def _not_started(registry: HookRegistry, found: Iterable[_Found]) -> tuple[_Found, ...]:
-    """Those that the registry has neither started nor left out, by their entry points."""
-    known = [info.discovery_source for info in registry.plugin_infos()] + registry._left_out
-    return tuple(plugin for plugin in found if plugin.discovery_source() not in known)
+def _of_host(
+    registry: HookRegistry,
+    discover: Callable[[], Any],
+    terms: TrustTerms,
+    verifier: SignatureVerifier | None,
+) -> list[_Judged]:
+    gate = verifier or partial(require_verified_signature, policy=terms.policy)
+    judge = partial(judged, required=terms.required, policy=terms.policy, verifier=gate)
+    return [
+        (plugin, partial(judge, plugin))
+        for plugin in _plugins(discover())
+        if not _is_started(registry, plugin)
+    ]
 
 
 def _plugins(found: Any) -> tuple[DiscoveredPlugin, ...]:
@@ -153,24 +171,133 @@ def _plugins(found: Any) -> tuple[DiscoveredPlugin, ...]:
     return cast("tuple[DiscoveredPlugin, ...]", plugins)
 
 
-def _discover(
-    registry: HookRegistry, installed: Iterable[InstalledPlugin], *, signing_required: bool
-) -> tuple[DiscoveredPlugin, ...]:
-    """Decide about trust, then load; the caller holds the seal."""
-    refused: list[tuple[Rejected, Refusal]] = []
-    found: list[DiscoveredPlugin] = []
-    for plugin in installed:
-        if signing_required:
-            refused.append((plugin, Refusal(SIGNATURE, unsigned_refused(plugin.name))))
-            continue
+# Plugins that are installed
+
+
+def _installed(
+    registry: HookRegistry, terms: TrustTerms, ignore: Iterable[str]
+) -> list[VettedPlugin]:
+    """Vet what is installed and neither started, nor left out."""
+    unwanted = _unwanted(ignore)
+    installed = [
+        distribution
+        for distribution in installed_distributions(plugin_dir=terms.plugin_dir)
+        if not _is_started(registry, *distribution.plugins)
+        and not _is_left_out(distribution, unwanted)
+    ]
+    kept = []
+    for plugin in vet(installed, terms):
+        if plugin.signed is not None and plugin.name in unwanted:
+            _leave_out(registry, plugin.name, plugin.installed.discovery_source())
+        else:
+            kept.append(plugin)
+    return kept
+
+
+def _is_left_out(distribution: InstalledDistribution, unwanted: Iterable[str]) -> bool:
+    """Whether a distribution is named like a plugin to leave out.
+
+    Only where it has one plugin: of several, their manifests say which is meant.
+    """
+    name = canonicalize_name(distribution.name)
+    named = name in set(map(canonicalize_name, unwanted))
+    if left_out := named and len(distribution.plugins) == 1:
+        log.info("plugin %r is left out: the node does without it", name)
+    return left_out
+
+
+def _load(
+    registry: HookRegistry, vetted: Sequence[VettedPlugin], serve: _Serve
+) -> list[tuple[DiscoveredPlugin, PluginSigningInfo | None]]:
+    """Load vetted plugins if none of them is refused; the caller holds the seal."""
+    refusals: list[tuple[Rejected, Refusal]] = [
+        (plugin, Refusal(SIGNATURE, error))
+        for plugin in vetted
+        if (error := plugin.error or _served(plugin, serve))
+    ]
+    if refusals:
+        raise registry._refuse(refusals)
+    loaded: list[tuple[DiscoveredPlugin, PluginSigningInfo | None]] = []
+    for plugin in _dependencies_first(vetted):
         try:
-            found.append(load_plugin(plugin))
+            loaded.append((load_vetted(plugin), plugin.decision))
         except PluginDiscoveryError as error:
-            refused.append((plugin, Refusal(MANIFEST_INVALID, error)))
-    refused += _clashes(found)
-    if refused:
-        raise registry._refuse(refused)
-    return tuple(found)
+            refusals.append((plugin, Refusal(MANIFEST_INVALID, error)))
+        except PluginSignatureError as error:
+            refusals.append((plugin, Refusal(SIGNATURE, error)))
+    refusals += _clashes([plugin for plugin, _ in loaded])
+    if refusals:
+        raise registry._refuse(refusals)
+    return loaded
+
+
+def _served(plugin: VettedPlugin, serve: _Serve) -> PluginSignatureError | None:
+    """Let a verified plugin's modules be imported; why not, if they cannot be."""
+    try:
+        if plugin.verified is not None:
+            serve(plugin.verified.files)
+    except Unverified as finding:
+        return refused(plugin.name, finding)
+    return None
+
+
+def _dependencies_first(vetted: Sequence[VettedPlugin]) -> list[VettedPlugin]:
+    """The order of loading: signed plugins as their signed manifests say, then unsigned ones."""
+    signed = {plugin.name: plugin.signed.depends_on for plugin in vetted if plugin.signed}
+    try:
+        places = {name: place for place, name in enumerate(dependency_order(signed))}
+    except PluginDependencyError:
+        return list(vetted)  # admission says what is wrong with it
+    return sorted(vetted, key=lambda plugin: places.get(plugin.name, len(places)))
+
+
+def _decide(
+    plugin: DiscoveredPlugin,
+    decision: PluginSigningInfo | None,
+    terms: TrustTerms,
+    verifier: SignatureVerifier | None,
+) -> PluginSigningInfo:
+    """The decision made before loading, if the host's verifier has no objection.
+
+    An unsigned plugin, which is there only if signing is off, is decided about now.
+    """
+    if decision is None:
+        return judged(
+            plugin, required=False, policy=terms.policy, verifier=require_verified_signature
+        )
+    if terms.required and verifier is not None:
+        asked(verifier, plugin)
+    return decision
+
+
+# All plugins
+
+
+def _is_started(registry: HookRegistry, *plugins: Any) -> bool:
+    """Whether the registry has started, or left out, all of some plugins; not if there are none."""
+    known = [info.discovery_source for info in registry.plugin_infos()] + registry._left_out
+    return bool(plugins) and all(plugin.discovery_source() in known for plugin in plugins)
+
+
+def _unwanted(ignore: Iterable[str]) -> set[str]:
+    return {*ignore, *bridge.superseded_plugins(installed_node_version())}
+
+
+def _wanted(
+    registry: HookRegistry, found: Iterable[_Judged], ignore: Iterable[str]
+) -> list[_Judged]:
+    unwanted, wanted = _unwanted(ignore), []
+    for plugin, decide in found:
+        if plugin.manifest.name in unwanted:
+            _leave_out(registry, plugin.manifest.name, plugin.discovery_source())
+        else:
+            wanted.append((plugin, decide))
+    return wanted
+
+
+def _leave_out(registry: HookRegistry, name: str, source: dict[str, Any]) -> None:
+    log.info("plugin %r is left out: the node does without it", name)
+    registry._left_out.append(source)
 
 
 def _clashes(found: Sequence[DiscoveredPlugin]) -> list[tuple[Rejected, Refusal]]:
@@ -185,59 +312,20 @@ def _candidate(plugin: DiscoveredPlugin, signing: PluginSigningInfo | None = Non
     return Candidate(plugin.manifest, plugin.discovery_source(), signing)
 
 
-def _unwanted(ignore: Iterable[str]) -> set[str]:
-    return {*ignore, *bridge.superseded_plugins(installed_node_version())}
-
-
-def _kept(
-    installed: Sequence[InstalledPlugin], ignore: Iterable[str]
-) -> tuple[InstalledPlugin, ...]:
-    """Leave out, unloaded, a distribution that is named like a plugin to ignore.
-
-    Only where it has one plugin: of several, their manifests say which is meant.
-    """
-    unwanted = {canonicalize_name(name) for name in _unwanted(ignore)}
-    plugins_of = Counter(plugin.distribution for plugin in installed)
-    kept = []
-    for plugin in installed:
-        name = canonicalize_name(plugin.distribution or "")
-        if name in unwanted and plugins_of[plugin.distribution] == 1:
-            log.info("plugin %r is left out: the node does without it", name)
-        else:
-            kept.append(plugin)
-    return tuple(kept)
-
-
-def _wanted(
-    registry: HookRegistry, found: Sequence[DiscoveredPlugin], ignore: Iterable[str]
-) -> list[DiscoveredPlugin]:
-    unwanted, wanted = _unwanted(ignore), []
-    for plugin in found:
-        if plugin.manifest.name in unwanted:
-            log.info("plugin %r is left out: the node does without it", plugin.manifest.name)
-            registry._left_out.append(plugin.discovery_source())
-        else:
-            wanted.append(plugin)
-    return wanted
-
-
 def _register(
-    registry: HookRegistry,
-    seal: object,
-    plugins: Sequence[DiscoveredPlugin],
-    judge: Callable[[DiscoveredPlugin], PluginSigningInfo],
+    registry: HookRegistry, seal: object, plugins: Sequence[_Judged]
 ) -> tuple[DiscoveredPlugin, ...]:
     """Decide about each plugin, then admit them all."""
-    by_name = {plugin.manifest.name: plugin for plugin in plugins}
+    by_name = {plugin.manifest.name: plugin for plugin, _ in plugins}
     candidates: list[Candidate] = []
-    refused = _clashes(plugins)
-    for plugin in plugins:
+    refusals = _clashes([plugin for plugin, _ in plugins])
+    for plugin, decide in plugins:
         try:
-            candidates.append(_candidate(plugin, judge(plugin)))
+            candidates.append(_candidate(plugin, decide()))
         except PluginSignatureError as error:
-            refused.append((_candidate(plugin), Refusal(SIGNATURE, error)))
-    if refused:
-        raise registry._refuse(refused)
+            refusals.append((_candidate(plugin), Refusal(SIGNATURE, error)))
+    if refusals:
+        raise registry._refuse(refusals)
     if not candidates:
         return ()
     return tuple(by_name[r.candidate.name] for r in registry._admit(candidates, seal))

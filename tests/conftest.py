@@ -8,6 +8,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from stigmem_plugins import HookRegistry, get_registry, set_registry
+from stigmem_plugins.trust.importer import FINDER
 
 pytest_plugins = ["pytester"]
 
@@ -16,6 +17,14 @@ settings.register_profile(
     "shared-machine", deadline=None, suppress_health_check=[HealthCheck.too_slow]
 )
 settings.load_profile("shared-machine")
+
+
+@pytest.fixture(autouse=True)
+def _verified_modules() -> Iterator[None]:
+    """What a test imports from verified bytes is gone afterwards."""
+    yield
+    for files in {id(files): files for files in FINDER._owners.values()}.values():
+        FINDER._forget(files)
 
 
 @pytest.fixture(autouse=True)

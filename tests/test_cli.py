@@ -56,6 +56,8 @@ FACTS = {
     "distribution",
     "distribution_version",
     "signed_by",
+    "issuer",
+    "trust_decision",
     "status",
     "problem",
     "fix",
@@ -434,7 +436,7 @@ def test_auto_discovery_that_is_off_is_said(install, monkeypatch, signing):
 def test_help_cuts_nothing_off():
     """Each command's line is whole."""
     result = run("--help")
-    assert "demo      Show two plugins at work in a small node.\n" in result.stdout
+    assert "demo      Show two signed plugins at work in a small node.\n" in result.stdout
     assert "..." not in result.stdout.partition("Commands:")[2]
 
 

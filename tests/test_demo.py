@@ -13,6 +13,9 @@ from stigmem_plugins.cli import demo, main
 from stigmem_plugins.cli.demo import packages, scenes
 from stigmem_plugins.cli.demo.narration import phrase
 from stigmem_plugins.cli.output import Failed
+from stigmem_plugins.testing.sigstore import LocalAuthority
+from stigmem_plugins.trust.importer import FINDER
+from tests.support import install_module
 
 SIGNING = "STIGMEM_PLUGIN_SIGNING_REQUIRED"
 
@@ -33,13 +36,19 @@ def told(tmp_path_factory):
 
 @pytest.fixture
 def place(tmp_path, monkeypatch):
-    """The demonstration's plugins, installed where this process finds them."""
-    packages.install([package.build(tmp_path) for package in packages.PACKAGES], tmp_path / "site")
-    monkeypatch.syspath_prepend(tmp_path / "site")
+    """The demonstration's plugins, signed, in a plugin directory; and whom to trust."""
+    authority = LocalAuthority()
+    wheels = [package.build(tmp_path) for package in packages.PACKAGES]
+    for wheel in wheels:
+        authority.sign_wheel(wheel, identity=demo.PUBLISHER)
+    packages.install(wheels, tmp_path / "plugins")
+    root = authority.write_trusted_root(tmp_path / "root.json")
+    monkeypatch.setenv("STIGMEM_PLUGIN_DIR", str(tmp_path / "plugins"))
+    monkeypatch.setenv("STIGMEM_PLUGIN_TRUSTED_ROOT", str(root))
+    monkeypatch.setenv("STIGMEM_PLUGIN_TRUSTED_PUBLISHERS", demo.TRUSTED)
+    monkeypatch.setenv(SIGNING, "true")
     monkeypatch.chdir(tmp_path)
     yield tmp_path
-    for package in packages.PACKAGES:
-        sys.modules.pop(package.module, None)
     bridge.uninstall()
     bridge.install_fallback()
 
@@ -55,8 +64,13 @@ def test_it_ends_well_and_is_readable(told):
 @pytest.mark.parametrize(
     "shown",
     [
+        "by a throwaway Sigstore authority, made for this demo",
         "it does not start, PluginSignatureError",
-        "imported of them: nothing",
+        "is refused: it is signed by an untrusted identity:",
+        "imported of them: nothing registered: nothing",
+        "example-audit-plugin verified trusted_publisher",
+        "example-stigmem-plugin verified trusted_publisher",
+        "checksum mismatch: example_stigmem_plugin.py is not the file that was signed",
         "1. example-stigmem-plugin 1.0.0 needs - 2. example-audit-plugin 1.0.0",
         "1. example-stigmem-plugin Allow => result Allow",
         "not stored: source is blocked by example-stigmem-plugin",
@@ -105,7 +119,7 @@ def test_a_part_that_fails_fails_the_command(monkeypatch):
     monkeypatch.setattr(demo, "install", lambda wheels, place: None)
     result = CliRunner().invoke(main, ["demo"])
     assert result.exit_code == 1
-    assert result.stderr == "error: the demo's part 'production' failed with exit code 1\n"
+    assert result.stderr == "error: the demo's part 'stranger' failed with exit code 1\n"
 
 
 def test_what_is_not_refused_ends_a_part():
@@ -115,17 +129,35 @@ def test_what_is_not_refused_ends_a_part():
 
 
 def test_the_parts_run_in_this_process_too(place, monkeypatch, capsys):
-    """The refusal comes before any import; afterwards both plugins are loaded from the folder."""
-    monkeypatch.setenv(SIGNING, "true")
+    """Nothing is imported before its publisher is trusted, nor after one byte was changed."""
+    with monkeypatch.context() as patch:
+        patch.delenv("STIGMEM_PLUGIN_TRUSTED_PUBLISHERS")
+        scenes.stranger(place)
+    assert "untrusted identity" in capsys.readouterr().out
+    assert not {"example_stigmem_plugin", "example_audit_plugin"} & sys.modules.keys()
     scenes.production(place)
-    assert "imported of them: nothing" in capsys.readouterr().out
+    assert "1.  example-stigmem-plugin 1.0.0  needs -" in capsys.readouterr().out
+    assert {"example_stigmem_plugin", "example_audit_plugin"} <= sys.modules.keys()
+    for package in packages.PACKAGES:
+        FINDER._forget(FINDER._owners[package.module])
+    scenes.tampered(place)
+    assert "checksum mismatch" in capsys.readouterr().out
     assert not {"example_stigmem_plugin", "example_audit_plugin"} & sys.modules.keys()
     monkeypatch.setenv(SIGNING, "false")
-    monkeypatch.setattr(sys, "argv", ["-m", "development", str(place)])
+    monkeypatch.setattr(sys, "argv", ["-m", "faults", str(place)])
     monkeypatch.delitem(sys.modules, "stigmem_plugins.cli.demo.__main__", raising=False)
     importlib.import_module("stigmem_plugins.cli.demo.__main__")
     assert "alpha -> gamma -> beta -> alpha" in capsys.readouterr().out
-    assert {"example_stigmem_plugin", "example_audit_plugin"} <= sys.modules.keys()
+
+
+def test_other_plugins_of_the_machine_stay_out_of_it(place, monkeypatch, capsys):
+    """An unsigned one in the environment does not keep the demonstration's node from starting."""
+    install_module(
+        place / "site", "bystander", "raise SystemExit('imported')", plugins={"x": "bystander:x"}
+    )
+    monkeypatch.syspath_prepend(place / "site")
+    scenes.production(place)
+    assert "bystander" not in capsys.readouterr().out
 
 
 def test_no_scores_are_said_as_such():

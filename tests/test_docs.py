@@ -3,6 +3,7 @@
 import importlib.util
 import inspect
 import re
+import tomllib
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -16,6 +17,7 @@ from stigmem_plugins.audit import EVENT_TYPES
 from stigmem_plugins.checks import REASONS
 from stigmem_plugins.plans import Plan
 from stigmem_plugins.settings import SETTING_NAMES
+from stigmem_plugins.trust.policy_file import PUBLISHER_KEYS, parse_policy
 from tests.support import manifest
 
 ROOT = Path(__file__).parent.parent
@@ -107,6 +109,18 @@ def test_the_readme_lists_every_setting():
     """The README's table is complete, too."""
     readme = (ROOT / "README.md").read_text("utf-8")
     assert [name for name in SETTING_NAMES if f"\n| `{name}` |" not in readme] == []
+
+
+def test_the_policy_file_of_the_how_to_is_one():
+    """Every key that it explains is known, and used in the example."""
+    page = (DOCS / "trust.md").read_text("utf-8")
+    document = tomllib.loads(page.partition("```toml\n")[2].partition("```")[0])
+    policy = parse_policy(document, "trust.md")
+    assert len(policy.publishers) == 3
+    assert len(policy.deny.identities) == len(policy.deny.plugins) - 1 == 1
+    used = {key for table in document["publishers"] for key in table}
+    assert used == set(PUBLISHER_KEYS)
+    assert [key for key in PUBLISHER_KEYS if f"\n| `{key}` |" not in page] == []
 
 
 @pytest.mark.parametrize("page", PROSE, ids=lambda page: page.name)

@@ -473,6 +473,19 @@ def test_an_ignored_plugin_does_not_stop_a_second_start(
     assert register_discovered_plugins(ignore={ignored}) == ()
 
 
+def test_distributions_of_the_old_kind_are_found_by_their_metadata(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Their folders end in `.egg-info`, and the name in them counts."""
+    info = tmp_path / "old_one.egg-info"
+    info.mkdir()
+    (info / "PKG-INFO").write_text("Metadata-Version: 1.0\nName: old-one\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text("[stigmem.plugins]\nold = old_one:make\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(PluginSignatureError, match="plugin 'old' is unsigned"):
+        discover_plugin_manifests()
+
+
 @pytest.mark.parametrize("content", [b"[console_scripts]\nfoo\n", b"\xff\xfe\n"])
 def test_broken_metadata_of_others_does_not_stop_a_node(
     content: bytes,

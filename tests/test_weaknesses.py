@@ -1,16 +1,18 @@
 """What the plugin layer before this one let happen, and this one does not.
 
-One test for each weakness that is not about signing; the last test counts them.
+One test for each weakness; the last test counts them.
 """
 
 from __future__ import annotations
 
 import asyncio
+import sys
 import threading
 import time
 from collections import Counter
 from collections.abc import Callable
 from contextvars import ContextVar
+from pathlib import Path
 from typing import Any
 
 import attrs
@@ -40,6 +42,8 @@ from stigmem_plugins import (
     resolve_plugin_dependencies,
 )
 from stigmem_plugins.testing import TestPluginRegistry
+from stigmem_plugins.testing.sigstore import LocalAuthority
+from tests.signed import PUBLISHER, good_wheel, unpack
 from tests.support import allow, boom, deny, discovered, install_module, manifest
 
 COVERED: list[str] = []
@@ -521,6 +525,27 @@ def test_a_config_schema_is_filled_and_handed_to_handlers(monkeypatch: pytest.Mo
     assert registry.fire_voting("pre_assert_authorize") == Deny("agent:b")
 
 
+@weakness("plugin code runs before its signature is looked at, which is a flag that nothing sets")
+def test_a_signature_is_verified_before_anything_is_imported(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of an edited plugin nothing runs; of the one that was signed, the verified bytes."""
+    authority = LocalAuthority()
+    site = unpack(good_wheel(tmp_path, authority), tmp_path / "site")
+    root = authority.write_trusted_root(tmp_path / "root.json")
+    monkeypatch.setenv("STIGMEM_PLUGIN_DIR", str(site))
+    monkeypatch.setenv("STIGMEM_PLUGIN_TRUSTED_ROOT", str(root))
+    monkeypatch.setenv("STIGMEM_PLUGIN_TRUSTED_PUBLISHERS", PUBLISHER)
+    signed = (site / "good_plugin/part.py").read_text()
+    (site / "good_plugin/part.py").write_text("raise SystemExit('imported')")
+    with pytest.raises(PluginSignatureError, match=r"checksum mismatch: good_plugin/part\.py"):
+        discover_plugin_manifests()
+    assert "good_plugin" not in sys.modules
+    (site / "good_plugin/part.py").write_text(signed)
+    (found,) = discover_plugin_manifests()
+    assert (found.signing_identity, found.signature_verified) == (PUBLISHER, True)
+
+
 @weakness("async def handlers return un-awaited coroutines as values; strict audits do nothing")
 def test_a_coroutine_is_awaited_or_refused_and_never_lost() -> None:
     """A strict audit either records or raises."""
@@ -607,5 +632,5 @@ def test_health_checks_and_validators_have_a_deadline() -> None:
 
 
 def test_every_weakness_is_covered() -> None:
-    """26 rows, less one about signing."""
-    assert len(set(COVERED)) == len(COVERED) == 25
+    """26 rows."""
+    assert len(set(COVERED)) == len(COVERED) == 26

@@ -1,24 +1,21 @@
-"""The command `stigmem-plugins`: what is installed, and a demonstration.
+"""The command `stigmem-plugins`: what is installed, who signed it, and a demonstration.
 
 `main` is a click group, which a node can mount under its own command line.
 """
 
 from __future__ import annotations
 
-import json
-from typing import Any, Final
+from typing import Any
 
 import click
 
 from stigmem_plugins.cli import demo as demonstration
-from stigmem_plugins.cli.listing import describe_plugin, find, list_plugins
+from stigmem_plugins.cli.listing import describe_plugin, find, list_plugins, names
 from stigmem_plugins.cli.order import order_command
-from stigmem_plugins.cli.output import Failed, show_listing, show_plugin
+from stigmem_plugins.cli.output import Failed, print_json, show_listing, show_plugin
+from stigmem_plugins.cli.signing import sign_command, trust_group, verify_command
 from stigmem_plugins.errors import StigmemPluginError
 from stigmem_plugins.settings import PluginSettings
-
-SCHEMA_VERSION: Final = 1
-"""Raised when a key of the JSON output changes its meaning or goes away."""
 
 
 class PluginCommands(click.Group):
@@ -42,14 +39,14 @@ def main() -> None:
 def list_command(*, as_json: bool) -> None:
     """List the installed plugins.
 
-    While signing is required nothing of them is imported; with
-    STIGMEM_PLUGIN_SIGNING_REQUIRED=false they are loaded, show what they declare, and are put
-    through the checks of a node's start.
+    Signed ones show what their publishers signed, and are not imported; nothing is while
+    signing is required. With STIGMEM_PLUGIN_SIGNING_REQUIRED=false unsigned ones are loaded to
+    learn what they declare. All are put through the checks of a node's start.
     """
     plugins = [plugin.facts() for plugin in list_plugins()]
     auto_discovery = PluginSettings.from_environment().plugin_auto_discovery_enabled
     if as_json:
-        _print_json(auto_discovery=auto_discovery, plugins=plugins)
+        print_json(auto_discovery=auto_discovery, plugins=plugins)
     else:
         show_listing(plugins, auto_discovery=auto_discovery)
 
@@ -62,17 +59,17 @@ def describe_command(name: str, *, as_json: bool) -> None:
 
     NAME is the plugin's name, its entry point's or its distribution's.
     """
-    facts = describe_plugin(find(name, list_plugins()))
+    facts = describe_plugin(find(name, list_plugins(), names))
     auto_discovery = PluginSettings.from_environment().plugin_auto_discovery_enabled
     if as_json:
-        _print_json(auto_discovery=auto_discovery, plugin=facts)
+        print_json(auto_discovery=auto_discovery, plugin=facts)
     else:
         show_plugin(facts, auto_discovery=auto_discovery)
 
 
 @main.command("demo")
 def demo_command() -> None:
-    """Show two plugins at work in a small node.
+    """Show two signed plugins at work in a small node.
 
     They are installed with pip into a temporary folder, which is removed afterwards.
     """
@@ -80,7 +77,6 @@ def demo_command() -> None:
 
 
 main.add_command(order_command)
-
-
-def _print_json(**content: Any) -> None:
-    click.echo(json.dumps({"schema_version": SCHEMA_VERSION, **content}, indent=2, default=str))
+main.add_command(sign_command)
+main.add_command(verify_command)
+main.add_command(trust_group)

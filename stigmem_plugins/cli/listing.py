@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import redirect_stdout
-from typing import Any
+from typing import Any, TypeVar
 
 from attrs import evolve, frozen
 from packaging.utils import canonicalize_name
@@ -13,18 +13,19 @@ from packaging.utils import canonicalize_name
 from stigmem_plugins import health
 from stigmem_plugins.capabilities import PluginContext
 from stigmem_plugins.cli.output import ACCEPTED, FAILED, LEFT_OUT, REFUSED, NotFound
-from stigmem_plugins.cli.verdicts import loaded_as_at_start, verdicts
-from stigmem_plugins.config import configure, masked
-from stigmem_plugins.discovery import (
-    DiscoveredPlugin,
-    InstalledPlugin,
-    installed_plugins,
-    load_plugin,
+from stigmem_plugins.cli.verdicts import (
+    loaded_as_at_start,
+    stand_in,
+    verdicts,
+    warnings_off,
 )
+from stigmem_plugins.config import configure, masked
+from stigmem_plugins.discovery import installed_distributions
 from stigmem_plugins.errors import StigmemPluginError, suggest
+from stigmem_plugins.loading import DiscoveredPlugin, load_vetted
 from stigmem_plugins.registration import Candidate, Registration
 from stigmem_plugins.settings import PluginSettings
-from stigmem_plugins.trust.policy import UNSIGNED, unsigned_refused
+from stigmem_plugins.trust.vetting import TrustTerms, VettedPlugin, vet
 
 
 @frozen
@@ -32,27 +33,31 @@ class Listed:
     """An installed plugin, with what came of looking at it.
 
     Args:
-        installed: What its distribution's metadata says.
+        vetted: What its distribution's metadata and its signature say.
         status: What a node's start would make of it: `accepted`, `refused`, `failed` to load, or
             `left out` because the node does without it.
-        plugin: The plugin, where it was loaded.
+        plugin: The plugin, where it was loaded, or as its publisher signed it.
         error: Why a node refuses it, or why it was not loaded.
     """
 
-    installed: InstalledPlugin
+    vetted: VettedPlugin
     status: str
     plugin: DiscoveredPlugin | None = None
     error: StigmemPluginError | None = None
 
     def facts(self) -> dict[str, Any]:
-        """The facts by name; None for those that only a loaded plugin can tell."""
+        """The facts by name; None for those that only a loaded or signed plugin can tell."""
+        installed, decision = self.vetted.installed, self.vetted.decision
+        verified = self.vetted.verified
         manifest = self.plugin.manifest if self.plugin else None
         return {
-            "entry_point": self.installed.entry_point_name,
-            "entry_point_value": self.installed.entry_point_value,
-            "distribution": self.installed.distribution,
-            "distribution_version": self.installed.version,
-            "signed_by": UNSIGNED,
+            "entry_point": installed.entry_point_name,
+            "entry_point_value": installed.entry_point_value,
+            "distribution": installed.distribution,
+            "distribution_version": installed.version,
+            "signed_by": self.vetted.signed_by,
+            "issuer": verified.signer.issuer if verified else None,
+            "trust_decision": decision.trust_decision if decision else None,
             "status": self.status,
             "problem": self.error.message if self.error else None,
             "fix": self.error.fix if self.error else None,
@@ -66,46 +71,53 @@ class Listed:
 
 
 def list_plugins() -> list[Listed]:
-    """Look at every installed plugin; they are loaded only if signing is not required.
+    """Look at every installed plugin.
+
+    Signed ones are shown as their publishers signed them, and not loaded; unsigned ones are
+    loaded if signing is not required.
 
     Raises:
         StigmemPluginError: A setting is malformed, entry points cannot be read, or the process
             uses a node's own plugin layer.
     """
-    required = PluginSettings.from_environment().plugin_signing_required
-    installed = installed_plugins()
-    if required:
-        return [
-            Listed(plugin, REFUSED, error=unsigned_refused(plugin.name)) for plugin in installed
-        ]
+    terms = TrustTerms.of(PluginSettings.from_environment())
+    with warnings_off():
+        vetted = vet(installed_distributions(plugin_dir=terms.plugin_dir), terms)
+    if all(plugin.error or plugin.signed for plugin in vetted):
+        return _judged([_look(plugin) for plugin in vetted])
     with redirect_stdout(sys.stderr):  # what plugins print is no result of ours
-        return _judged(_loaded(installed))
+        return _judged(_loaded(vetted))
 
 
-def _loaded(installed: Iterable[InstalledPlugin]) -> list[Listed]:
+def _loaded(vetted: Iterable[VettedPlugin]) -> list[Listed]:
     listed: list[Listed] = []
 
     def load() -> None:
-        listed.extend(map(_load, installed))
+        listed.extend(map(_look, vetted))
 
     loaded_as_at_start(load)
     return listed
 
 
-def _load(installed: InstalledPlugin) -> Listed:
+def _look(vetted: VettedPlugin) -> Listed:
     try:
-        return Listed(installed, ACCEPTED, load_plugin(installed))
+        if vetted.signed is not None:
+            plugin = stand_in(vetted)
+            return Listed(vetted, REFUSED if vetted.error else ACCEPTED, plugin, vetted.error)
+        if vetted.error is not None:
+            return Listed(vetted, REFUSED, error=vetted.error)
+        return Listed(vetted, ACCEPTED, load_vetted(vetted))
     except StigmemPluginError as error:
-        return Listed(installed, FAILED, error=error)
+        return Listed(vetted, FAILED, error=error)
 
 
 def _judged(listed: Sequence[Listed]) -> list[Listed]:
-    found = verdicts([each.plugin for each in listed if each.plugin])
+    found = verdicts([each.plugin for each in listed if each.plugin and not each.error])
     return [_with_verdict(each, found) for each in listed]
 
 
 def _with_verdict(listed: Listed, found: Mapping[str, StigmemPluginError | None]) -> Listed:
-    if listed.plugin is None:
+    if listed.plugin is None or listed.error:
         return listed
     name = listed.plugin.manifest.name
     if name not in found:
@@ -114,15 +126,23 @@ def _with_verdict(listed: Listed, found: Mapping[str, StigmemPluginError | None]
     return evolve(listed, status=REFUSED, error=error) if error else listed
 
 
-def find(name: str, plugins: Sequence[Listed]) -> Listed:
+_T = TypeVar("_T")
+
+
+def find(name: str, plugins: Sequence[_T], names_of: Callable[[_T], tuple[str, str, str]]) -> _T:
     """The plugin of that name: its own, its entry point's or its distribution's.
+
+    Args:
+        name: What the user said.
+        plugins: All there are.
+        names_of: Gives a plugin's three names.
 
     Raises:
         NotFound: There is none, or several; the nearest or all are named.
     """
-    called = [(plugin, _names(plugin)) for plugin in plugins]
+    called = [(plugin, tuple(map(canonicalize_name, names_of(plugin)))) for plugin in plugins]
     wanted = canonicalize_name(name)
-    several: list[Listed] = []
+    several: list[_T] = []
     for kind in range(3):
         found = [plugin for plugin, names in called if names[kind] == wanted]
         if len(found) == 1:
@@ -130,7 +150,8 @@ def find(name: str, plugins: Sequence[Listed]) -> Listed:
         several = several or found
     if several:
         listed = ", ".join(
-            f"{p.installed.entry_point_name} of {p.installed.distribution}" for p in several
+            f"{entry_point} of {distribution}"
+            for _, entry_point, distribution in map(names_of, several)
         )
         message = (
             f"{name!r} is {len(several)} plugins, the entry points {listed}: name one of these"
@@ -142,23 +163,21 @@ def find(name: str, plugins: Sequence[Listed]) -> Listed:
     raise NotFound(message)
 
 
-def _names(listed: Listed) -> tuple[str, str, str]:
-    installed = listed.installed
-    return (
-        canonicalize_name(listed.plugin.manifest.name if listed.plugin else ""),
-        canonicalize_name(installed.entry_point_name),
-        canonicalize_name(installed.distribution or ""),
-    )
+def names(listed: Listed) -> tuple[str, str, str]:
+    """The names that a plugin can be called by: its own, its entry point's, its distribution's."""
+    installed = listed.vetted.installed
+    own = listed.plugin.manifest.name if listed.plugin else ""
+    return own, installed.entry_point_name, installed.distribution or ""
 
 
 def describe_plugin(listed: Listed) -> dict[str, Any]:
-    """The facts about a plugin and, where a node would run it, its configuration and health.
+    """The facts about a plugin and, where it was loaded, its configuration and health.
 
     Raises:
         StigmemPluginError: Its configuration cannot be read any more.
     """
     facts: dict[str, Any] = {**listed.facts(), "config": None, "health": None}
-    if listed.plugin is None or listed.status != ACCEPTED:
+    if listed.plugin is None or listed.vetted.signed or listed.status != ACCEPTED:
         return facts
     manifest = listed.plugin.manifest
     with redirect_stdout(sys.stderr):

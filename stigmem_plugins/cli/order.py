@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from contextlib import redirect_stdout
 
@@ -13,7 +12,7 @@ from stigmem_hookspecs.markers import HookSpec
 from stigmem_plugins.admission import admit
 from stigmem_plugins.capabilities import CoreApis
 from stigmem_plugins.checks import Terms
-from stigmem_plugins.cli.output import Failed, make_console, print_rows, printable
+from stigmem_plugins.cli.output import Failed, make_console, print_json, print_rows, printable
 from stigmem_plugins.cli.verdicts import loaded_as_at_start
 from stigmem_plugins.dispatch import Dispatcher
 from stigmem_plugins.plans import Plan
@@ -43,8 +42,8 @@ def order_command(*, hook: str, plan: bool, as_json: bool) -> None:
     source = Plan(spec, handlers, spec.keywords, asynchronous=waits).get_source()
     if as_json:
         listed = [{"handler": h.handler_name, "plugin": h.plugin_name} for h in handlers]
-        facts = {"schema_version": 1, "hook": hook, "semantic": spec.semantic, "handlers": listed}
-        click.echo(json.dumps({**facts, "plan": source if plan else None}, indent=2))
+        shown = source if plan else None
+        print_json(hook=hook, semantic=spec.semantic, handlers=listed, plan=shown)
     elif plan:
         click.echo("\n".join(map(printable, source.splitlines())))
     else:

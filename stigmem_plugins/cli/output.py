@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from typing import IO, Any, Final
@@ -21,6 +22,8 @@ LEFT_OUT: Final = "left out"
 STATUSES: Final = (ACCEPTED, REFUSED, FAILED, LEFT_OUT)
 """What a node's start makes of a plugin."""
 
+SCHEMA_VERSION: Final = 1
+"""Raised when a key of the JSON output changes its meaning or goes away."""
 WIDTH: Final = 80
 """Columns where the output is no terminal."""
 LABELS: Final = {
@@ -28,6 +31,8 @@ LABELS: Final = {
     "version": "version",
     "distribution": "package",
     "signed_by": "signed by",
+    "issuer": "issuer",
+    "trust_decision": "trust",
     "requires_stigmem": "requires",
     "capabilities": "capabilities",
     "hooks": "hooks",
@@ -63,6 +68,17 @@ class NotFound(Failed):
     """What the user named is not there, or is not one thing."""
 
     exit_code = 2
+
+
+class CouldNotCheck(Failed):
+    """What was to be judged, or what to judge it by, cannot be read."""
+
+    exit_code = 3
+
+
+def print_json(**content: Any) -> None:
+    """Print a command's result as one JSON object."""
+    click.echo(json.dumps({"schema_version": SCHEMA_VERSION, **content}, indent=2, default=str))
 
 
 def make_console() -> Console:

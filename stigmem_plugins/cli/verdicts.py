@@ -9,17 +9,18 @@ from typing import Any, Final
 
 import attrs
 
-from stigmem_hookspecs import HOOK_SPECS
-from stigmem_plugins.discovery import DiscoveredPlugin, duplicates
+from stigmem_hookspecs import ALLOW_SINGLETON, HOOK_SPECS, Allow
 from stigmem_plugins.errors import ManifestError, PluginDependencyError, StigmemPluginError
+from stigmem_plugins.loading import DiscoveredPlugin, duplicates
+from stigmem_plugins.manifest import PluginManifest
 from stigmem_plugins.ordering import dependency_order
 from stigmem_plugins.registry import HookRegistry
 from stigmem_plugins.settings import PluginSettings
 from stigmem_plugins.signatures import read_keywords
 from stigmem_plugins.startup import register_discovered_plugins
+from stigmem_plugins.trust.vetting import VettedPlugin
 
 AUDIT_HOOK: Final = "audit_emit"
-SIGNING_OFF: Final = PluginSettings(plugin_signing_required=False)
 
 
 def loaded_as_at_start(load: Callable[[], None]) -> None:
@@ -30,6 +31,32 @@ def loaded_as_at_start(load: Callable[[], None]) -> None:
         return ()  # loaded, but nothing is to be registered yet
 
     _start(HookRegistry(), discover)
+
+
+def stand_in(vetted: VettedPlugin) -> DiscoveredPlugin:
+    """A signed plugin as its publisher declared it, with handlers that do nothing.
+
+    Raises:
+        ManifestError: What was signed is no manifest of this surface: an unknown hook, say.
+    """
+    signed, installed = vetted.signed, vetted.installed
+    assert signed is not None
+    manifest = PluginManifest(
+        name=signed.name,
+        version=signed.version,
+        requires_stigmem=signed.requires_stigmem,
+        capabilities=signed.capabilities,
+        hooks=dict.fromkeys(signed.hooks, _allow),
+        depends_on=signed.depends_on,
+    )
+    return DiscoveredPlugin(
+        manifest, installed.entry_point_name, installed.entry_point_value, installed.distribution
+    )
+
+
+def _allow(_ctx: object, *_args: object, **_: object) -> Allow:
+    """What a stand-in says when it is asked about the configuration of others."""
+    return ALLOW_SINGLETON
 
 
 def verdicts(plugins: Sequence[DiscoveredPlugin]) -> dict[str, StigmemPluginError | None]:
@@ -48,7 +75,7 @@ def verdicts(plugins: Sequence[DiscoveredPlugin]) -> dict[str, StigmemPluginErro
     refused: dict[str, StigmemPluginError] = dict(duplicates(plugins))
     unique = {p.manifest.name: p for p in plugins if p.manifest.name not in refused}
     registry = HookRegistry()
-    with _warnings_off():
+    with warnings_off():
         for name in _dependencies_first(unique, refused):
             candidate = _candidate(unique[name], refused)
             try:
@@ -59,13 +86,18 @@ def verdicts(plugins: Sequence[DiscoveredPlugin]) -> dict[str, StigmemPluginErro
 
 
 def _start(registry: HookRegistry, discover: Callable[[], Iterable[DiscoveredPlugin]]) -> None:
+    settings = attrs.evolve(
+        PluginSettings.from_environment(),
+        plugin_signing_required=False,  # what is signed was vetted, and what is not is let in
+        plugin_auto_discovery_enabled=True,
+    )
     register_discovered_plugins(
-        registry=registry, freeze=False, settings=SIGNING_OFF, discover=discover
+        registry=registry, freeze=False, settings=settings, discover=discover
     )
 
 
 @contextmanager
-def _warnings_off() -> Iterator[None]:
+def warnings_off() -> Iterator[None]:
     """A start warns of every unsigned plugin that it runs; a listing runs none."""
     log = logging.getLogger("stigmem.plugins.registry")
     level = log.level

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from stigmem_plugins.capabilities import PluginContext
     from stigmem_plugins.testing.registries import TestPluginRegistry
+    from stigmem_plugins.testing.sigstore import LocalAuthority
 
 # Fixtures import what they use when they are used: this module is imported at every start
 # of pytest wherever the distribution is installed.
@@ -85,3 +86,17 @@ def plugin_context() -> Callable[..., PluginContext]:
         )
 
     return make
+
+
+@pytest.fixture(scope="session")
+def sigstore_authority() -> LocalAuthority:
+    """A Sigstore of one's own: signs for any identity, and only its own root trusts it.
+
+    Example:
+        def test_signs(sigstore_authority, wheel, tmp_path):
+            sigstore_authority.sign_wheel(wheel, identity=RELEASE_WORKFLOW)
+            sigstore_authority.write_trusted_root(tmp_path / "trusted_root.json")
+    """
+    from stigmem_plugins.testing.sigstore import LocalAuthority  # noqa: PLC0415  # see above
+
+    return LocalAuthority()

@@ -65,9 +65,13 @@ class MemoryNode:
         add_core_handler("recall_rank", self._by_confidence, name="core.001.confidence")
         add_core_handler("federation_inbound_validate", self._known_peer, name="core.001.peers")
 
-    def start(self, discover: Callable[[], Iterable[DiscoveredPlugin]] | None = None) -> None:
+    def start(
+        self,
+        discover: Callable[[], Iterable[DiscoveredPlugin]] | None = None,
+        ignore: Iterable[str] = (),
+    ) -> None:
         """Load the installed plugins, or those that `discover` returns: all or none."""
-        register_discovered_plugins(registry=self.registry, discover=discover)
+        register_discovered_plugins(registry=self.registry, discover=discover, ignore=ignore)
 
     def close(self) -> None:
         """Close the database."""

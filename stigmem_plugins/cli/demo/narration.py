@@ -11,12 +11,12 @@ import attrs
 from stigmem_plugins import (
     HOOK_SPECS,
     Deny,
-    DiscoveredPlugin,
     HookRegistry,
     StigmemPluginError,
     VotingDecision,
 )
 from stigmem_plugins.cli.output import make_console, print_rows
+from stigmem_plugins.registration import Candidate, Registration
 
 QUIET: Final = "audit_emit"
 """Not told: the audit trail is shown as a whole."""
@@ -57,11 +57,14 @@ class NarratingRegistry(HookRegistry):
         heard = handler if hook == QUIET else self._heard(name, handler)
         super().register_core_handler(hook, heard, name=name, **options)
 
-    def listen(self, plugin: DiscoveredPlugin) -> DiscoveredPlugin:
-        """The plugin with handlers that are listened to."""
-        manifest = plugin.manifest
+    def _admit(self, candidates: Sequence[Candidate], seal: object) -> tuple[Registration, ...]:
+        """Register plugins, and listen to their handlers."""
+        return super()._admit([self._listened(candidate) for candidate in candidates], seal)
+
+    def _listened(self, candidate: Candidate) -> Candidate:
+        manifest = candidate.manifest
         hooks = {hook: self._heard(manifest.name, h) for hook, h in manifest.hooks.items()}
-        return attrs.evolve(plugin, manifest=attrs.evolve(manifest, hooks=hooks))
+        return attrs.evolve(candidate, manifest=attrs.evolve(manifest, hooks=hooks))
 
     def fire_voting(self, hook: str, /, **payload: Any) -> VotingDecision:
         """Fire, and tell."""

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import importlib.util
 import os
 import subprocess
 import sys
-import zipfile
 from importlib import resources
 from pathlib import Path
 from typing import Final
@@ -16,7 +13,7 @@ from typing import Final
 from attrs import frozen
 
 from stigmem_plugins.cli.output import Failed
-from stigmem_plugins.discovery import ENTRY_POINT_GROUP
+from stigmem_plugins.testing.wheels import build_wheel
 
 
 class NoPip(Failed):
@@ -51,33 +48,14 @@ class Package:
 
     def build(self, folder: Path) -> Path:
         """Write the wheel into a folder; returns its path."""
-        info = f"{self.module}-{self.version}.dist-info"
-        files = {
-            f"{self.module}.py": self.source,
-            f"{info}/METADATA": (
-                f"Metadata-Version: 2.1\nName: {self.distribution}\nVersion: {self.version}\n"
-                f"Requires-Dist: {self.requires}\n"
-            ),
-            f"{info}/WHEEL": (
-                "Wheel-Version: 1.0\nGenerator: stigmem-plugins demo\n"
-                "Root-Is-Purelib: true\nTag: py3-none-any\n"
-            ),
-            f"{info}/entry_points.txt": (
-                f"[{ENTRY_POINT_GROUP}]\n{self.module} = {self.module}:plugin_manifest\n"
-            ),
-        }
-        record = "".join(_record(name, text.encode()) for name, text in files.items())
-        files[f"{info}/RECORD"] = f"{record}{info}/RECORD,,\n"
-        wheel = folder / f"{self.module}-{self.version}-py3-none-any.whl"
-        with zipfile.ZipFile(wheel, "w") as archive:
-            for name, text in files.items():
-                archive.writestr(name, text)
-        return wheel
-
-
-def _record(name: str, content: bytes) -> str:
-    digest = base64.urlsafe_b64encode(hashlib.sha256(content).digest()).rstrip(b"=").decode()
-    return f"{name},sha256={digest},{len(content)}\n"
+        return build_wheel(
+            folder,
+            self.distribution,
+            {f"{self.module}.py": self.source},
+            version=self.version,
+            plugins={self.module: f"{self.module}:plugin_manifest"},
+            requires=[self.requires],
+        )
 
 
 PACKAGES: Final = (

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import logging
+import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
@@ -13,13 +13,18 @@ from stigmem_plugins import (
     DiscoveredPlugin,
     PluginContext,
     PluginManifest,
+    PluginSignatureError,
     StigmemPluginError,
 )
 from stigmem_plugins.cli.demo.host import Fact, MemoryNode, RefusedError
 from stigmem_plugins.cli.demo.narration import NarratingRegistry, say, scene, show
 from stigmem_plugins.cli.demo.packages import PACKAGES
-from stigmem_plugins.discovery import installed_plugins, load_plugin
+from stigmem_plugins.cli.verdicts import warnings_off
+from stigmem_plugins.cli.verification import check_installed, terms_in_force
+from stigmem_plugins.discovery import installed_distributions
+from stigmem_plugins.settings import PLUGIN_DIR, TRUSTED_PUBLISHERS
 
+OWN: Final = frozenset(package.distribution for package in PACKAGES)
 PEER: Final = "https://north.example"
 STRANGER: Final = "https://stranger.example"
 ATLAS: Final = "project:atlas"
@@ -32,73 +37,79 @@ def _node(place: Path, name: str) -> Iterator[MemoryNode]:
         yield node
 
 
+def stranger(place: Path) -> None:
+    """A node whose operator has named no publisher refuses the plugins, though they are signed."""
+    scene("2. A node starts with its default settings: nobody is trusted yet")
+    with _node(place, "stranger.sqlite") as node:
+        _show_refusal(node)
+
+
 def production(place: Path) -> None:
-    """A node with the default settings refuses the unsigned plugins."""
-    scene("2. A node starts with its default settings: only signed plugins")
+    """A node whose operator trusts the publisher verifies the files, and runs them."""
+    scene("3. Its operator trusts the publisher's release workflow, and verifies the files")
+    say(f"{TRUSTED_PUBLISHERS}={os.environ[TRUSTED_PUBLISHERS]}", 4)
+    say("$ stigmem-plugins verify --all", 4)
+    show(
+        [
+            (checked.name or checked.target, checked.status, f"{checked.trust_decision}")
+            for checked in check_installed(terms_in_force())
+            if checked.distribution in OWN
+        ]
+    )
     with _node(place, "production.sqlite") as node:
-        error = _refusal(node.start)
-        say(f"it does not start, {type(error).__name__}; its audit table says why:")
-        show(node.database.execute("SELECT target, reason FROM audit"), 4)
-        imported = [package.module for package in PACKAGES if package.module in sys.modules]
-        say(f"imported of them: {', '.join(imported) or 'nothing'}")
-        say(f"registered: {', '.join(node.registry.registered_plugins()) or 'nothing'}")
-
-
-def development(place: Path) -> None:
-    """A node with signing switched off runs them."""
-    with _node(place, "development.sqlite") as node:
-        _start(node)
+        say("the node starts; registered, dependencies first:")
+        node.start(ignore=_others())
+        show(
+            (
+                f"{number}.",
+                f"{info.name} {info.version}",
+                f"needs {', '.join(info.depends_on) or '-'}",
+            )
+            for number, info in enumerate(node.registry.plugin_infos(), 1)
+        )
         _assertion(node)
         _recall(node)
         _federation(node)
         _audit(node)
-    with _log_handled_by(logging.NullHandler()):  # the same warnings again
+
+
+def tampered(place: Path) -> None:
+    """One byte of an installed file is changed, and the node refuses to start."""
+    scene("8. Somebody changes one byte of an installed plugin")
+    folder = Path(os.environ[PLUGIN_DIR])
+    module = folder / "example_stigmem_plugin.py"
+    module.write_bytes(module.read_bytes().replace(b"agent:blocked", b"agent:blocker"))
+    with _node(place, "tampered.sqlite") as node:
+        _show_refusal(node)
+
+
+def faults(place: Path) -> None:
+    """Two plugins that are made on the spot, with signing switched off, do what they must not."""
+    with warnings_off():
         _capability(place)
         _cycle(place)
 
 
 SCENES: Final[dict[str, Callable[[Path], None]]] = {
+    "stranger": stranger,
     "production": production,
-    "development": development,
+    "tampered": tampered,
+    "faults": faults,
 }
 
 
-def _start(node: MemoryNode) -> None:
-    scene("3. The same with STIGMEM_PLUGIN_SIGNING_REQUIRED=false, for development")
-    with _log_handled_by(_Teller()):
-        _listened(node, _demo_plugins)
-    say("registered, dependencies first:")
-    show(
-        (f"{number}.", f"{info.name} {info.version}", f"needs {', '.join(info.depends_on) or '-'}")
-        for number, info in enumerate(node.registry.plugin_infos(), 1)
-    )
+def _show_refusal(node: MemoryNode) -> None:
+    error = _refusal(lambda: node.start(ignore=_others()), PluginSignatureError)
+    say(f"it does not start, {type(error).__name__}; its audit table says why:")
+    show(node.database.execute("SELECT target, reason FROM audit"), 4)
+    imported = [package.module for package in PACKAGES if package.module in sys.modules]
+    say(f"imported of them: {', '.join(imported) or 'nothing'}")
+    say(f"registered: {', '.join(node.registry.registered_plugins()) or 'nothing'}")
 
 
-def _listened(node: MemoryNode, discover: Callable[[], list[DiscoveredPlugin]]) -> None:
-    registry = node.registry
-    assert isinstance(registry, NarratingRegistry)
-    node.start(lambda: [registry.listen(plugin) for plugin in discover()])
-
-
-class _Teller(logging.Handler):
-    def emit(self, record: logging.LogRecord) -> None:
-        say(f"log: {record.getMessage()}")
-
-
-@contextmanager
-def _log_handled_by(handler: logging.Handler) -> Iterator[None]:
-    log = logging.getLogger("stigmem.plugins")
-    log.addHandler(handler)
-    try:
-        yield
-    finally:
-        log.removeHandler(handler)
-
-
-def _demo_plugins() -> list[DiscoveredPlugin]:
-    """Load the demonstration's own; other plugins of this machine stay out of it."""
-    own = {package.distribution for package in PACKAGES}
-    return [load_plugin(plugin) for plugin in installed_plugins() if plugin.distribution in own]
+def _others() -> list[str]:
+    """Other plugins of this machine, which stay out of it."""
+    return [each.name for each in installed_distributions() if each.name not in OWN]
 
 
 def _assertion(node: MemoryNode) -> None:
@@ -167,7 +178,7 @@ def _audit(node: MemoryNode) -> None:
 
 
 def _capability(place: Path) -> None:
-    scene("8. A plugin reaches for facts without having declared facts.read")
+    scene("9. A plugin reaches for facts without having declared facts.read")
 
     def pre_recall_authorize(ctx: PluginContext, **_: Any) -> None:
         ctx.get_facts_reader()
@@ -176,13 +187,13 @@ def _capability(place: Path) -> None:
         "nosy-plugin", "1.0.0", hooks={"pre_recall_authorize": pre_recall_authorize}
     )
     with _node(place, "capability.sqlite") as node:
-        _listened(node, lambda: [DiscoveredPlugin(nosy, "nosy", "nosy:make")])
+        node.start(lambda: [DiscoveredPlugin(nosy, "nosy", "nosy:make")])
         error = _refusal(lambda: node.recall("agent:planner", entity=ATLAS))
         say(f"nothing is recalled: {type(error).__name__} reaches the caller")
 
 
 def _cycle(place: Path) -> None:
-    scene("9. A node starts with plugins that depend on each other in a circle")
+    scene("10. A node starts with plugins that depend on each other in a circle")
     circle = {"alpha": "gamma", "gamma": "beta", "beta": "alpha"}
     plugins = [
         DiscoveredPlugin(PluginManifest(name, "1.0.0", depends_on={needs}), name, f"{name}:make")
@@ -193,10 +204,12 @@ def _cycle(place: Path) -> None:
         say(f"it does not start, {type(error).__name__}: {error}")
 
 
-def _refusal(operation: Callable[[], object]) -> StigmemPluginError:
+def _refusal(
+    operation: Callable[[], object], kind: type[StigmemPluginError] = StigmemPluginError
+) -> StigmemPluginError:
     """The error of what must be refused; ends the demonstration if it is not."""
     try:
         operation()
-    except StigmemPluginError as error:
+    except kind as error:
         return error
     sys.exit("error: the node did what it must refuse")
