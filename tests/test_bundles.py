@@ -6,7 +6,7 @@ import base64
 import json
 import random
 from collections.abc import Iterator
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,7 @@ from stigmem_plugins.testing.sigstore import LocalAuthority
 from stigmem_plugins.trust import bundle as bundles
 from stigmem_plugins.trust.bundle import BundleVerifier
 from stigmem_plugins.trust.refresh import PRODUCTION
-from stigmem_plugins.trust.root import PINNED, TrustedRootFile, age_in_days
+from stigmem_plugins.trust.root import PINNED, TrustedRootFile
 from stigmem_plugins.trust.statement import PluginStatement
 from stigmem_plugins.trust.unverified import Unverified
 from stigmem_plugins.trust.vetting import TrustTerms, vet
@@ -248,12 +248,6 @@ def test_the_pinned_root_is_the_one_that_sigstore_carries() -> None:
         ("tuf_root.json", "root.json"),
     ]:
         assert (ours / name).read_bytes() == (theirs / their_name).read_bytes()
-
-
-def test_the_age_of_the_pinned_root_is_known() -> None:
-    """For those who must decide when to refresh it."""
-    assert age_in_days(date(2026, 12, 24)) == 30
-    assert age_in_days() >= 0
 
 
 @pytest.mark.parametrize(

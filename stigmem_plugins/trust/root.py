@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from datetime import UTC, date, datetime
+from datetime import date
 from importlib import resources
 from importlib.resources.abc import Traversable
 from pathlib import Path
@@ -118,13 +118,3 @@ def _service(service: Mapping[str, Any]) -> str:
     start, end = (str(valid.get(key, ""))[:10] for key in ("start", "end"))
     period = f"{start or '?'} to {end}" if end else f"since {start or '?'}"
     return f"{service.get('uri') or service.get('baseUrl') or 'unnamed'}, {period}"
-
-
-def age_in_days(today: date | None = None) -> int:
-    """How old the pinned root is, in days.
-
-    Example:
-        >>> age_in_days(date(2026, 11, 30))
-        6
-    """
-    return ((today or datetime.now(UTC).date()) - PINNED_ON).days
