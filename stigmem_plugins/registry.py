@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
-from packaging.version import InvalidVersion, Version
 from pluggy import PluginManager
 
 from stigmem_plugins.admission import Rejected, admit, refuse
@@ -13,8 +12,9 @@ from stigmem_plugins.capabilities import CoreApis, PluginContext
 from stigmem_plugins.checks import Refusal, Terms
 from stigmem_plugins.deadlines import LIFECYCLE_SECONDS, checked_timeout, declared_timeout
 from stigmem_plugins.dispatch import CoreHandler, Dispatcher
-from stigmem_plugins.errors import ManifestError, StigmemPluginError, shown
+from stigmem_plugins.errors import ManifestError, StigmemPluginError
 from stigmem_plugins.fires import Fires
+from stigmem_plugins.host import checked_version, host_version
 from stigmem_plugins.manifest import PluginManifest
 from stigmem_plugins.registration import (
     MANUAL_SOURCE,
@@ -31,9 +31,6 @@ from stigmem_plugins.trust.decision import DEVELOPMENT_UNSIGNED_OVERRIDE, UNSIGN
 
 if TYPE_CHECKING:
     from stigmem_plugins.health import PluginHealthReport
-
-SURFACE_VERSION: Final = "0.9.0a12"
-"""The node version whose hooks these are; assumed where no node is installed."""
 
 
 class HookRegistry(Fires):
@@ -77,7 +74,7 @@ class HookRegistry(Fires):
         self._core_apis = core_apis or CoreApis()
         seconds = handler_timeout_seconds
         self._timeout = None if seconds is None else checked_timeout(seconds)
-        self._stigmem_version = _checked(stigmem_version)
+        self._stigmem_version = checked_version(stigmem_version)
         self._gate = Gate()
         super().__init__(Dispatcher(self._gate.check, emit_metrics=emit_metrics))
         self._left_out: list[Mapping[str, Any]] = []  # where the plugins are that startup ignores
@@ -188,8 +185,7 @@ class HookRegistry(Fires):
             RegistryFrozenError: The registry is frozen, or somebody else holds the seal.
         """
         self._gate.check(", ".join(f"plugin {each.name!r}" for each in candidates), seal)
-        version = self._stigmem_version or installed_node_version() or SURFACE_VERSION
-        terms = Terms(self._core_apis, version, self._timeout)
+        terms = Terms(self._core_apis, self._stigmem_version or host_version(), self._timeout)
         return admit(candidates, self._dispatcher, terms)
 
     def _refuse(self, refused: Sequence[tuple[Rejected, Refusal]]) -> StigmemPluginError:
@@ -273,23 +269,3 @@ class HookRegistry(Fires):
     def plugin_health_reports(self) -> tuple[PluginHealthReport, ...]:
         """The reports of the last `poll_plugin_health()`; empty before the first."""
         return self._health
-
-
-def _checked(version: str | None) -> str | None:
-    try:
-        return None if version is None else str(Version(version))
-    except (InvalidVersion, TypeError):
-        message = f"stigmem_version must be a PEP 440 version, not {shown(version)}"
-        raise StigmemPluginError(
-            message, fix="pass the node's version, such as '0.9.0a12'"
-        ) from None
-
-
-def installed_node_version() -> str | None:
-    """The version of the installed `stigmem-node` distribution, or None."""
-    from importlib.metadata import PackageNotFoundError, version  # noqa: PLC0415  # slow to import
-
-    try:
-        return version("stigmem-node")
-    except PackageNotFoundError:
-        return None

@@ -23,11 +23,12 @@ from stigmem_plugins.errors import (
     PluginDiscoveryError,
     PluginSignatureError,
 )
+from stigmem_plugins.host import installed_node_version
 from stigmem_plugins.loading import DiscoveredPlugin, duplicates, load_vetted
 from stigmem_plugins.ordering import dependency_order
 from stigmem_plugins.process import get_registry
 from stigmem_plugins.registration import Candidate
-from stigmem_plugins.registry import HookRegistry, installed_node_version
+from stigmem_plugins.registry import HookRegistry
 from stigmem_plugins.settings import PluginSettings, SettingsLike
 from stigmem_plugins.trust.decision import PluginSigningInfo
 from stigmem_plugins.trust.gates import (

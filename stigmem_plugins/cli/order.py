@@ -15,9 +15,9 @@ from stigmem_plugins.checks import Terms
 from stigmem_plugins.cli.output import Failed, make_console, print_json, print_rows, printable
 from stigmem_plugins.cli.verdicts import loaded_as_at_start
 from stigmem_plugins.dispatch import Dispatcher
+from stigmem_plugins.host import host_version
 from stigmem_plugins.plans import Plan
 from stigmem_plugins.registration import Candidate
-from stigmem_plugins.registry import SURFACE_VERSION, installed_node_version
 from stigmem_plugins.startup import discover_plugin_manifests
 
 
@@ -60,7 +60,7 @@ def _started() -> Dispatcher:
     dispatcher.trail.sink = lambda _event: None
     found = discover_plugin_manifests()
     candidates = [Candidate(plugin.manifest, plugin.discovery_source()) for plugin in found]
-    terms = Terms(CoreApis(), installed_node_version() or SURFACE_VERSION)
+    terms = Terms(CoreApis(), host_version())
 
     def register() -> None:
         admit(candidates, dispatcher, terms)
