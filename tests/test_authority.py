@@ -171,7 +171,7 @@ def test_signing_in_process_does_not_depend_on_the_machine(tmp_path: Path, monke
 
 @rekor_versions
 def test_nobody_else_trusts_it(rekor) -> None:
-    """The root of another authority refuses the bundle, written to a file or not."""
+    """The root of another authority refuses the bundle."""
     bundle = LocalAuthority(rekor=rekor).sign_statement(statement(), identity=WORKFLOW)
     with pytest.raises(VerificationError):
         verify(LocalAuthority(rekor=rekor), bundle)
@@ -468,7 +468,10 @@ def test_what_is_not_served_is_not_found(
     assert post(served, "/api/v1/log", b"")[0] == 404
     other = "/api/v1/log/entries" if "v2" in entries(authority) else "/api/v2/log/entries"
     assert post(served, other, entry(authority))[0] == 404
-    assert requests.get(served.url + entries(authority), timeout=10).status_code == 405
+    for method in ("DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "PUT"):
+        for path in ("/api/v2/signingCert", entries(authority), "/api/v1/timestamp"):
+            reply = requests.request(method, served.url + path, timeout=10)
+            assert reply.status_code == 405, (method, path)
 
 
 def test_a_size_that_is_none_is_refused(served: ServedAuthority) -> None:
