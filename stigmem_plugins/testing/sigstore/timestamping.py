@@ -5,13 +5,13 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable
 from datetime import datetime
+from typing import Annotated
 
 from cryptography import x509
+from cryptography.hazmat import asn1
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
-from rfc3161_client import TimeStampRequest
-from rfc3161_client._rust import parse_timestamp_request
 
 from stigmem_plugins.testing.sigstore import der, keys
 from stigmem_plugins.testing.sigstore.certificates import (
@@ -37,6 +37,29 @@ _DIGEST_SIZES = {_SHA256: 32, _SHA384: 48, _SHA512: 64}
 
 _EXPLICIT_0 = 0xA0
 _IMPLICIT_0 = 0xA0
+
+
+@asn1.sequence
+class _Algorithm:
+    oid: x509.ObjectIdentifier
+    parameters: asn1.Null | None
+
+
+@asn1.sequence
+class _Imprint:
+    algorithm: _Algorithm
+    digest: bytes
+
+
+@asn1.sequence
+class _Request:
+    """RFC 3161's TimeStampReq, without the extensions that a requester may ask for."""
+
+    version: int
+    imprint: _Imprint
+    policy: x509.ObjectIdentifier | None
+    nonce: int | None
+    wants_certificate: Annotated[bool, asn1.Default(value=False)]
 
 
 class LocalTimestampAuthority:
@@ -69,9 +92,9 @@ class LocalTimestampAuthority:
             RequestRefused: The request is for something else than a SHA-2 digest.
             ValueError: The request is malformed.
         """
-        request = parse_timestamp_request(body)
-        imprint = request.message_imprint
-        if _DIGEST_SIZES.get(imprint.hash_algorithm) != len(imprint.message):
+        request = asn1.decode_der(_Request, body)
+        imprint = request.imprint
+        if _DIGEST_SIZES.get(imprint.algorithm.oid) != len(imprint.digest):
             raise RequestRefused(reason="only SHA-256, SHA-384 and SHA-512 digests are timestamped")
         return der.encode(
             der.SEQUENCE,
@@ -79,17 +102,16 @@ class LocalTimestampAuthority:
             self._token(request),
         )
 
-    def _token(self, request: TimeStampRequest) -> bytes:
+    def _token(self, request: _Request) -> bytes:
         """Return the signed statement of the time."""
-        imprint = request.message_imprint
         info = der.encode(
             der.SEQUENCE,
             der.integer(1),
             der.object_identifier(_POLICY),
             der.encode(
                 der.SEQUENCE,
-                _algorithm(imprint.hash_algorithm),
-                der.encode(der.OCTET_STRING, imprint.message),
+                _algorithm(request.imprint.algorithm.oid),
+                der.encode(der.OCTET_STRING, request.imprint.digest),
             ),
             der.integer(x509.random_serial_number()),
             der.encode(der.GENERALIZED_TIME, f"{self._now():%Y%m%d%H%M%SZ}".encode()),
@@ -106,7 +128,7 @@ class LocalTimestampAuthority:
             der.integer(3),
             der.encode(der.SET, _algorithm(_SHA256)),
             content,
-            der.encode(_IMPLICIT_0, certificate) if request.cert_req else b"",
+            der.encode(_IMPLICIT_0, certificate) if request.wants_certificate else b"",
             der.encode(der.SET, self._signer_info(info, certificate)),
         )
         return der.encode(
