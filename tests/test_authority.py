@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from threading import Barrier
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -495,6 +496,23 @@ def test_a_client_that_hangs_up_leaves_no_trace(
             to.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
     assert post(served, "/api/v1/timestamp", b"")[0] == 400
     assert capfd.readouterr() == ("", "")
+
+
+def test_a_burst_of_clients_is_answered(served: ServedAuthority) -> None:
+    """As many as a parallel test run has: none waits until its connection times out."""
+    clients = 60
+    address = (urlsplit(served.url).hostname, urlsplit(served.url).port)
+    start = Barrier(clients)
+
+    def ask(_: int) -> bytes:
+        start.wait()
+        with socket.create_connection(address, timeout=5) as to:
+            to.sendall(b"POST / HTTP/1.0\r\n\r\n")
+            return to.makefile("rb").readline()
+
+    with ThreadPoolExecutor(clients) as pool:
+        replies = list(pool.map(ask, range(clients)))
+    assert replies == [b"HTTP/1.0 404 Not Found\r\n"] * clients
 
 
 def test_a_valid_entry_is_logged(authority: LocalAuthority, served: ServedAuthority) -> None:

@@ -55,6 +55,8 @@ def serve(services: Services) -> Iterator[ServedAuthority]:
 
 
 class _Server(ThreadingHTTPServer):
+    request_queue_size = 128  # with the usual 5, clients that come in a burst time out
+
     def __init__(self, services: Services) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
         self.services = services
