@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterable
 from typing import Any, Final
 
 from attrs import frozen
-from packaging.specifiers import SpecifierSet
 from packaging.version import Version
 
 from stigmem_hookspecs import HOOK_SPECS
@@ -91,6 +90,8 @@ def duplicate(name: str) -> Refusal:
 
 def check_compatible(candidate: Candidate, stage: Stage) -> None:
     """The node's version is one that the plugin can run on; alphas and betas count."""
+    from packaging.specifiers import SpecifierSet  # noqa: PLC0415  # as in `manifest`
+
     manifest, host = candidate.manifest, Version(stage.terms.stigmem_version)
     if not SpecifierSet(manifest.requires_stigmem).contains(host, prereleases=True):
         message = (
