@@ -91,6 +91,8 @@ def typing(session: nox.Session) -> None:
     """Check types with mypy, strictly."""
     session.install("--editable", ".", *group("typing"))
     session.run("mypy")
+    examples = sorted(map(str, Path("docs/examples").glob("*.py")))
+    session.run("mypy", *examples, env={"MYPYPATH": "docs/examples:hookspecs"})
 
 
 @nox.session(python=MEASURED)
