@@ -19,12 +19,19 @@ from stigmem_plugins.registration import Candidate, Registration
 from stigmem_plugins.signatures import read_keywords
 
 DUPLICATE: Final = "duplicate"
+"""Its name is taken."""
 MANIFEST_INVALID: Final = "manifest_invalid"
+"""It cannot be loaded, its manifest has faults, or it requires another node version."""
 CONFIG_VALIDATE: Final = "config_validate"
+"""The settings do not fit its configuration, or a `config_validate` handler denies it."""
 CONFIG_EXCEPTION: Final = "config_exception"
+"""A `config_validate` handler raised."""
 CONFIG_RESULT: Final = "config_result"
+"""A `config_validate` handler returned no vote."""
 DEPENDENCY: Final = "dependency"
+"""A plugin that it depends on is missing, or there is a circle."""
 SIGNATURE: Final = "signature"
+"""It is not signed, not by a trusted publisher, or its files are not those signed."""
 REASONS: Final = (
     DUPLICATE,
     MANIFEST_INVALID,

@@ -79,12 +79,19 @@ class PluginSettings:
     """
 
     plugin_signing_required: bool = True
+    """Whether only plugins with a trusted signature load."""
     plugin_trusted_publishers: tuple[str, ...] = ()
+    """Signing identities that are accepted."""
     plugin_trust_override_publishers: tuple[str, ...] = ()
+    """Signing identities that are accepted as exceptions, which the audit trail shows."""
     plugin_auto_discovery_enabled: bool = True
+    """Whether installed plugins are looked for at all."""
     plugin_trust_policy: str | None = None
+    """A TOML file that says what each publisher may sign, and what is denied."""
     plugin_trusted_root: str | None = None
+    """A file with the keys of a Sigstore instance, in the place of the pinned one."""
     plugin_dir: str | None = None
+    """A directory of plugins besides the node's environment."""
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str] | None = None) -> Self:

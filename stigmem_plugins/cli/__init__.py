@@ -42,7 +42,11 @@ def list_command(*, as_json: bool) -> None:
     Signed ones show what their publishers signed, and are not imported; nothing is while
     signing is required. With STIGMEM_PLUGIN_SIGNING_REQUIRED=false unsigned ones are loaded to
     learn what they declare. All are put through the checks of a node's start.
-    """
+
+    \b
+        stigmem-plugins list
+        stigmem-plugins list --json
+    """  # noqa: D301  # click's mark for text that is not wrapped
     plugins = [plugin.facts() for plugin in list_plugins()]
     auto_discovery = PluginSettings.from_environment().plugin_auto_discovery_enabled
     if as_json:
@@ -58,7 +62,10 @@ def describe_command(name: str, *, as_json: bool) -> None:
     """Show all that is known of one plugin.
 
     NAME is the plugin's name, its entry point's or its distribution's.
-    """
+
+    \b
+        stigmem-plugins describe example-plugin
+    """  # noqa: D301  # click's mark for text that is not wrapped
     facts = describe_plugin(find(name, list_plugins(), names))
     auto_discovery = PluginSettings.from_environment().plugin_auto_discovery_enabled
     if as_json:
@@ -72,7 +79,10 @@ def demo_command() -> None:
     """Show two signed plugins at work in a small node.
 
     They are installed with pip into a temporary folder, which is removed afterwards.
-    """
+
+    \b
+        stigmem-plugins demo
+    """  # noqa: D301  # click's mark for text that is not wrapped
     demonstration.run()
 
 

@@ -30,7 +30,10 @@ def order_command(*, hook: str, plan: bool, as_json: bool) -> None:
 
     The installed plugins are loaded and checked as at a node's start; nothing is fired but
     their validators. The node's own handlers are not among those shown.
-    """
+
+    \b
+        stigmem-plugins order pre_assert_authorize
+    """  # noqa: D301  # click's mark for text that is not wrapped
     spec = Dispatcher.spec(hook)
     if plan and spec.check:
         message = f"{hook} is fired by a loop, which compares each result with what came before"
