@@ -21,6 +21,7 @@ PAGES = [
     )
     if page.exists()
 ]
+IN_DOCS = [page for page in PAGES if DOCS in page.parents]
 LINK = re.compile(r"\]\(([^)\s]+)\)")
 HEADING = re.compile(r"^#{1,6} (.+)$", re.MULTILINE)
 FENCE = re.compile(r"^(`{3,}).*?^\1$", re.MULTILINE | re.DOTALL)
@@ -42,11 +43,7 @@ def links(page: Path) -> Iterator[str]:
 
 
 def anchors(page: Path) -> set[str]:
-    """What a link can name of a page: its headings, as code hosts and MyST spell them.
-
-    Example:
-        "## A plugin's `name`" is linked to as "#a-plugins-name".
-    """
+    """What a link can name of a page: its headings, as code hosts and MyST spell them."""
     spelt = (re.sub(r"[^\w -]", "", heading).lower() for heading in HEADING.findall(prose(page)))
     return {words.replace(" ", "-") for words in spelt}
 
@@ -79,9 +76,9 @@ def test_a_broken_link_is_found(tmp_path: Path) -> None:
     assert broken(page) == ["#other", "none.md", "page.md#none", "#no-heading"]
 
 
-@pytest.mark.parametrize("page", [page for page in PAGES if DOCS in page.parents], ids=str)
+@pytest.mark.parametrize("page", IN_DOCS, ids=lambda page: page.name)
 def test_every_page_can_be_reached_from_the_first(page: Path) -> None:
-    """By the links and the tables of contents of the first page, or of one that it leads to."""
+    """Through links in the text, so that who reads on a code host finds them too."""
     reached, new = set[Path](), [DOCS / "index.md"]
     while new:
         current = new.pop()
