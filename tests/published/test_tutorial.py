@@ -66,7 +66,7 @@ class Reader:
         assert self._shell.stdout
         self._shell.stdin.write(f'{commands}\necho "{MARK} $? $PWD"\n')
         self._shell.stdin.flush()
-        lines = []
+        lines: list[str] = []
         for line in self._shell.stdout:
             if line.startswith(MARK):
                 code, folder = line.removeprefix(MARK).split()
