@@ -90,17 +90,14 @@ class PluginManifest:
             name=_name(name, faults),
             version=_version(version, faults),
             requires_stigmem=_specifier(requires_stigmem, faults),
-            capabilities=_names("capabilities", capabilities, faults),
-            async_safe=async_safe,
+            capabilities=_capabilities(capabilities, faults),
+            async_safe=_flag(async_safe, faults),
             hooks=_hooks(hooks, faults),
             routes=_routes(routes, faults),
-            health_check=health_check,
-            config_schema=config_schema,
-            depends_on=_names("depends_on", depends_on, faults),
+            health_check=_health_check(health_check, faults),
+            config_schema=_config_schema(config_schema, faults),
+            depends_on=_depends_on(depends_on, faults),
         )
-        _kinds(async_safe, health_check, config_schema, faults)
-        if unknown_names := self.capabilities - CAPABILITY_ALLOWLIST:
-            faults.append(unknown_capabilities(unknown_names))
         if self.name in self.depends_on:
             faults.append("depends_on names the plugin itself: remove it")
         if faults:
@@ -117,13 +114,22 @@ def _name(given: Any, faults: list[str]) -> str:
     return plain(given)
 
 
-def _kinds(async_safe: Any, health_check: Any, config_schema: Any, faults: list[str]) -> None:
-    if not isinstance(async_safe, bool):
-        faults.append(f"async_safe must be a bool, not {async_safe!r}")
-    if health_check is not None and not callable(health_check):
-        faults.append(f"health_check must be callable, not {health_check!r}")
-    if config_schema is not None and not isinstance(config_schema, type):
-        faults.append(f"config_schema must be a class, not {config_schema!r}")
+def _flag(given: Any, faults: list[str]) -> Any:
+    if not isinstance(given, bool):
+        faults.append(f"async_safe must be a bool, not {given!r}")
+    return given
+
+
+def _health_check(given: Any, faults: list[str]) -> Any:
+    if given is not None and not callable(given):
+        faults.append(f"health_check must be callable, not {given!r}")
+    return given
+
+
+def _config_schema(given: Any, faults: list[str]) -> Any:
+    if given is not None and not isinstance(given, type):
+        faults.append(f"config_schema must be a class, not {given!r}")
+    return given
 
 
 def _version(given: Any, faults: list[str]) -> Any:
@@ -156,6 +162,17 @@ def _names(field: str, given: Any, faults: list[str]) -> frozenset[str]:
     return frozenset(map(plain, listed))
 
 
+def _capabilities(given: Any, faults: list[str]) -> frozenset[str]:
+    names = _names("capabilities", given, faults)
+    if unknown := names - CAPABILITY_ALLOWLIST:
+        faults.append(unknown_capabilities(unknown))
+    return names
+
+
+def _depends_on(given: Any, faults: list[str]) -> frozenset[str]:
+    return _names("depends_on", given, faults)
+
+
 def _hooks(given: Any, faults: list[str]) -> FrozenDict:
     if not isinstance(given, Mapping):
         faults.append(f"hooks must map hook names to handlers, not be {given!r}")
@@ -174,3 +191,37 @@ def _routes(given: Any, faults: list[str]) -> tuple[Any, ...]:
         faults.append(f"routes must be an iterable of routers, not {given!r}")
         return ()
     return tuple(given)
+
+
+_READERS: Final[Mapping[str, Callable[[Any, list[str]], Any]]] = {
+    "name": _name,
+    "version": _version,
+    "requires_stigmem": _specifier,
+    "capabilities": _capabilities,
+    "async_safe": _flag,
+    "hooks": _hooks,
+    "routes": _routes,
+    "health_check": _health_check,
+    "config_schema": _config_schema,
+    "depends_on": _depends_on,
+}
+FIELDS: Final = tuple(_READERS)
+"""The fields of a manifest, in the order of its arguments."""
+
+
+def field_faults(field: str, value: Any) -> list[str]:
+    """What is wrong with a value for one field of a manifest, in words; empty if nothing is.
+
+    Args:
+        field: The field's name, one of `FIELDS`.
+        value: The value.
+
+    Example:
+        >>> field_faults("version", "one")
+        ["invalid version 'one': use a PEP 440 version such as '1.0.0'"]
+        >>> field_faults("capabilities", {"facts.read"})
+        []
+    """
+    faults: list[str] = []
+    _READERS[field](value, faults)
+    return faults

@@ -65,6 +65,25 @@ class _ReadSigner:
         self.signer = Signer(name.value, issuer, repository, workflow)
 
 
+def claimed_signer(bundle: bytes) -> Signer | None:
+    """Who a bundle says has signed it: nothing is verified, anybody could have written it.
+
+    Args:
+        bundle: The bundle as JSON.
+
+    Returns:
+        None if it says so in no readable way.
+    """
+    from sigstore.models import Bundle  # noqa: PLC0415  # slow to import
+
+    reader = _ReadSigner()
+    try:
+        reader.verify(Bundle.from_json(bundle).signing_certificate)
+    except FAILURES:
+        return None
+    return reader.signer
+
+
 def _extension(cert: Certificate, oid: str) -> str | None:
     """The text of one of Fulcio's extensions, a DER string; None if it is not there."""
     from cryptography.hazmat import asn1  # noqa: PLC0415  # slow to import

@@ -52,7 +52,7 @@ class Wheel:
 
     Args:
         path: The file.
-        folder: The name of its `.dist-info` folder.
+        folder: The name of its `.dist-info` folder; empty if there is not exactly one.
         members: What the archive says of each file.
         contents: The files by path.
     """
@@ -78,11 +78,11 @@ class Wheel:
         return {path: data for path, data in self.contents.items() if path not in rest}
 
 
-def read_wheel(path: Path) -> Wheel:
-    """Read a wheel whose files can be protected.
+def open_wheel(path: Path) -> Wheel:
+    """Read a wheel, whatever is in it: of a path that is in it twice, the last file counts.
 
     Raises:
-        Unverified: It cannot be read, is damaged, or has files that cannot be protected.
+        Unverified: It cannot be read, is damaged or too large.
     """
     if not path.is_file():
         message = "there is no such file"
@@ -98,20 +98,32 @@ def read_wheel(path: Path) -> Wheel:
     if size > LARGEST_WHEEL:
         message = f"it has {size} bytes unpacked, more than {LARGEST_WHEEL}"
         raise Unverified(message)
+    return Wheel(path, metadata_folder(contents) or "", tuple(members), contents)
+
+
+def wheel_faults(wheel: Wheel) -> list[str]:
+    """Why a wheel's files cannot be protected; empty if they can."""
     faults = [
         f"{each.filename}: a symlink cannot be protected"
-        for each in members
+        for each in wheel.members
         if stat.S_ISLNK(each.external_attr >> 16)
     ]
-    if len(contents) < len(members):
+    if len(wheel.contents) < len(wheel.members):
         faults.append("a file is in it twice")
-    refuse_if([*faults, *layout_faults(contents)])
-    folder = metadata_folder(contents)
-    assert folder is not None  # layout_faults names its absence
-    wheel = Wheel(path, folder, tuple(members), contents)
-    if wheel.record not in contents:
-        message = f"it has no {wheel.record}"
-        raise Unverified(message)
+    faults += layout_faults(wheel.contents)
+    if not faults and wheel.record not in wheel.contents:
+        faults.append(f"it has no {wheel.record}")
+    return faults
+
+
+def read_wheel(path: Path) -> Wheel:
+    """Read a wheel whose files can be protected.
+
+    Raises:
+        Unverified: It cannot be read, is damaged, or has files that cannot be protected.
+    """
+    wheel = open_wheel(path)
+    refuse_if(wheel_faults(wheel))
     return wheel
 
 

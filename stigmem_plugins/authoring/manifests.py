@@ -1,0 +1,209 @@
+"""The manifests that a plugin's entry points lead to, found without calling anything."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator, Mapping
+from typing import Final
+
+from attrs import field, frozen
+
+from stigmem_plugins.authoring.bindings import FunctionNode, own_nodes
+from stigmem_plugins.authoring.code import Code, Defined, Meaning, Scope
+from stigmem_plugins.authoring.handlers import find_function
+from stigmem_plugins.authoring.names import External
+from stigmem_plugins.authoring.project import Project
+from stigmem_plugins.authoring.values import Item, NotKnownError, Values
+from stigmem_plugins.findings import Place
+from stigmem_plugins.manifest import FIELDS
+from stigmem_plugins.trust.statement import FACTORY, SignedPlugin
+
+MANIFEST: Final = External("stigmem.PluginManifest")
+_DEPTH: Final = 10
+"""How many functions a factory is followed through."""
+
+
+@frozen(eq=False)
+class ManifestCall:
+    """A call of `PluginManifest` that a factory returns.
+
+    Args:
+        call: The call.
+        scope: Where it stands.
+        fields: The arguments by the field that they are for.
+        open: Whether there may be more, which `*` and `**` bring.
+    """
+
+    call: ast.Call
+    scope: Scope
+    fields: Mapping[str, ast.expr]
+    open: bool
+
+    @property
+    def place(self) -> Place:
+        """Where it stands."""
+        return self.scope.module.place(self.call)
+
+    def argument(self, name: str) -> ast.expr | None:
+        """The argument for a field; None if there is none.
+
+        Raises:
+            NotKnownError: There may be one.
+        """
+        if name not in self.fields and self.open:
+            raise NotKnownError
+        return self.fields.get(name)
+
+    def field_place(self, name: str) -> Place:
+        """Where the argument for a field stands; the call if there is none."""
+        given = self.fields.get(name)
+        return self.scope.module.place(given) if given is not None else self.place
+
+
+@frozen(eq=False)
+class Plugin:
+    """An entry point of the group, and where it leads.
+
+    Args:
+        entry_point: Its name.
+        value: What it names.
+        place: Where it stands.
+        factory: What that is; None if it is not known.
+        calls: The manifests that the factory returns.
+        complete: Whether it certainly returns no others.
+        signed: What its publisher signed of it.
+    """
+
+    entry_point: str
+    value: str
+    place: Place
+    factory: Meaning = None
+    calls: tuple[ManifestCall, ...] = ()
+    complete: bool = False
+    signed: SignedPlugin | None = None
+
+
+@frozen(eq=False)
+class Reading:
+    """A plugin's distribution with all that is known of its code.
+
+    Args:
+        project: What was read.
+        code: Its modules.
+        values: Evaluates expressions in them.
+        plugins: The plugins that it declares.
+    """
+
+    project: Project
+    code: Code
+    values: Values
+    plugins: tuple[Plugin, ...] = field(repr=False)
+
+    def literal(self, call: ManifestCall, name: str) -> object:
+        """The value of a manifest's field.
+
+        Raises:
+            NotKnownError: It is not known, or not given.
+        """
+        if name not in call.fields:
+            raise NotKnownError
+        return self.values.literal(call.fields[name], call.scope)
+
+    def text(self, plugin: Plugin, name: str) -> str | None:
+        """The text that a field has in all of a plugin's manifests; None if it is not known."""
+        if plugin.signed is not None:
+            return str(getattr(plugin.signed, name))
+        try:
+            found = {self.literal(call, name) for call in plugin.calls}
+        except (NotKnownError, TypeError):
+            return None
+        value = found.pop() if len(found) == 1 and plugin.complete else None
+        return value if isinstance(value, str) else None
+
+    def subject(self, plugin: Plugin) -> str:
+        """What findings call a plugin: its name, as long as it is known."""
+        return self.text(plugin, "name") or plugin.entry_point
+
+    def elements(self, call: ManifestCall, name: str) -> list[Item]:
+        """The elements of a manifest's field.
+
+        Raises:
+            NotKnownError: They are not known.
+        """
+        given = call.argument(name)
+        return [] if given is None else self.values.elements(given, call.scope)
+
+    def hooks(self, call: ManifestCall) -> list[Item]:
+        """The handlers of a manifest by hook.
+
+        Raises:
+            NotKnownError: They are not known.
+        """
+        given = call.argument("hooks")
+        return [] if given is None else self.values.entries(given, call.scope)
+
+
+def read_plugins(project: Project) -> Reading:
+    """Follow the entry points of a distribution to the manifests that they lead to."""
+    code = Code(project)
+    signed = {each.entry_point: each for each in _signed(project)}
+    plugins = [
+        _plugin(code, name, value, project.metadata.plugin_place(name), signed.get(name))
+        for name, value in project.metadata.plugins.items()
+    ]
+    return Reading(project, code, Values(code), tuple(plugins))
+
+
+def _signed(project: Project) -> tuple[SignedPlugin, ...]:
+    return project.signed.statement.plugins if project.signed else ()
+
+
+def _plugin(code: Code, name: str, value: str, place: Place, signed: SignedPlugin | None) -> Plugin:
+    factory: Meaning = None
+    if FACTORY.fullmatch(value):
+        module, _, attribute = value.partition(":")
+        first, *others = attribute.split(".")
+        factory = code.member(module, first) if module in code.modules and not others else None
+    returned = [] if factory is None else list(_manifests(code, factory, _DEPTH))
+    calls = tuple(each for each in returned if each is not None)
+    complete = bool(calls) and None not in returned
+    return Plugin(name, value, place, factory, calls, complete, signed)
+
+
+def _manifests(code: Code, factory: Meaning, depth: int) -> Iterator[ManifestCall | None]:
+    """The manifests that a function returns; None for each result that is something else."""
+    function = find_function(code, factory)
+    if function is None or function.asynchronous or not depth:
+        yield None
+        return
+    for result in results(function.node):
+        match code.meaning(result, function.body):
+            case Defined(ast.Call(func=called) as call, scope):
+                made = code.meaning(called, scope)
+                if made == MANIFEST:
+                    yield _call(call, scope)
+                elif call.args or call.keywords:
+                    yield None
+                else:
+                    yield from _manifests(code, made, depth - 1)
+            case _:
+                yield None
+
+
+def results(function: FunctionNode) -> Iterator[ast.expr]:
+    """What a function returns, where it says so."""
+    if isinstance(function, ast.Lambda):
+        yield function.body
+        return
+    for node in own_nodes(function.body):
+        if isinstance(node, ast.Return) and node.value is not None:
+            yield node.value
+
+
+def _call(call: ast.Call, scope: Scope) -> ManifestCall:
+    starred = [isinstance(each, ast.Starred) for each in call.args]
+    certain = call.args[: starred.index(True)] if any(starred) else call.args
+    fields = dict(zip(FIELDS, certain, strict=False))
+    fields |= {each.arg: each.value for each in call.keywords if each.arg is not None}
+    is_open = any(starred) or any(each.arg is None for each in call.keywords)
+    return ManifestCall(call, scope, fields, is_open)
