@@ -214,12 +214,12 @@ def _load(
     refusals: list[tuple[Rejected, Refusal]] = [
         (plugin, Refusal(SIGNATURE, error))
         for plugin in vetted
-        if (error := plugin.error or _served(plugin, serve))
+        if (error := plugin.error or served(plugin, serve))
     ]
     if refusals:
         raise registry._refuse(refusals)
     loaded: list[tuple[DiscoveredPlugin, PluginSigningInfo | None]] = []
-    for plugin in _dependencies_first(vetted):
+    for plugin in loading_order(vetted):
         try:
             loaded.append((load_vetted(plugin), plugin.decision))
         except PluginDiscoveryError as error:
@@ -232,7 +232,7 @@ def _load(
     return loaded
 
 
-def _served(plugin: VettedPlugin, serve: _Serve) -> PluginSignatureError | None:
+def served(plugin: VettedPlugin, serve: _Serve) -> PluginSignatureError | None:
     """Let a verified plugin's modules be imported; why not, if they cannot be."""
     try:
         if plugin.verified is not None:
@@ -242,7 +242,7 @@ def _served(plugin: VettedPlugin, serve: _Serve) -> PluginSignatureError | None:
     return None
 
 
-def _dependencies_first(vetted: Sequence[VettedPlugin]) -> list[VettedPlugin]:
+def loading_order(vetted: Sequence[VettedPlugin]) -> list[VettedPlugin]:
     """The order of loading: signed plugins as their signed manifests say, then unsigned ones."""
     signed = {plugin.name: plugin.signed.depends_on for plugin in vetted if plugin.signed}
     try:
