@@ -179,7 +179,7 @@ def _installed(
     registry: HookRegistry, terms: TrustTerms, ignore: Iterable[str]
 ) -> list[VettedPlugin]:
     """Vet what is installed and neither started, nor left out."""
-    unwanted = _unwanted(ignore)
+    unwanted = unwanted_plugins(ignore)
     installed = [
         distribution
         for distribution in installed_distributions(plugin_dir=terms.plugin_dir)
@@ -233,7 +233,12 @@ def _load(
 
 
 def served(plugin: VettedPlugin, serve: _Serve) -> PluginSignatureError | None:
-    """Let a verified plugin's modules be imported; why not, if they cannot be."""
+    """Let a verified plugin's modules be imported; why not, if they cannot be.
+
+    Args:
+        plugin: One that is not refused; an unsigned one needs nothing.
+        serve: What `FINDER.attempt()` yields.
+    """
     try:
         if plugin.verified is not None:
             serve(plugin.verified.files)
@@ -280,14 +285,19 @@ def _is_started(registry: HookRegistry, *plugins: Any) -> bool:
     return bool(plugins) and all(plugin.discovery_source() in known for plugin in plugins)
 
 
-def _unwanted(ignore: Iterable[str]) -> set[str]:
+def unwanted_plugins(ignore: Iterable[str] = ()) -> set[str]:
+    """The names of the plugins that a start leaves out.
+
+    Args:
+        ignore: Those that the host names; the node may do without others.
+    """
     return {*ignore, *bridge.superseded_plugins(installed_node_version())}
 
 
 def _wanted(
     registry: HookRegistry, found: Iterable[_Judged], ignore: Iterable[str]
 ) -> list[_Judged]:
-    unwanted, wanted = _unwanted(ignore), []
+    unwanted, wanted = unwanted_plugins(ignore), []
     for plugin, decide in found:
         if plugin.manifest.name in unwanted:
             _leave_out(registry, plugin.manifest.name, plugin.discovery_source())

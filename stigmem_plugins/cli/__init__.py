@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from stigmem_plugins.cli import demo as demonstration
+from stigmem_plugins.cli.doctor.command import doctor_command
 from stigmem_plugins.cli.listing import describe_plugin, find, list_plugins, names
 from stigmem_plugins.cli.order import order_command
 from stigmem_plugins.cli.output import Failed, print_json, show_listing, show_plugin
@@ -76,6 +77,7 @@ def demo_command() -> None:
     demonstration.run()
 
 
+main.add_command(doctor_command)
 main.add_command(order_command)
 main.add_command(sign_command)
 main.add_command(verify_command)
