@@ -20,6 +20,7 @@ from click.testing import CliRunner, Result
 from stigmem_plugins import bridge
 from stigmem_plugins.cli import main
 from stigmem_plugins.cli.doctor import CHECKS, Installation, diagnose, remedies
+from stigmem_plugins.cli.doctor.installation import Sees
 from stigmem_plugins.cli.doctor.roots import OLDEST
 from stigmem_plugins.errors import StigmemPluginError
 from stigmem_plugins.findings import Finding, Level
@@ -202,7 +203,7 @@ def test_json_has_the_findings(node: Node) -> None:
     assert document["schema_version"] == 1
     assert [(each["code"], each["level"]) for each in document["findings"]] == [
         ("unsigned", "fail"),
-        ("cycle.not-loaded", "skip"),
+        ("cycle.not-checked", "skip"),
     ]
     assert document["findings"][0]["subject"] == "plain-plugin"
     assert "remedies" not in document
@@ -382,12 +383,26 @@ def test_an_unsigned_plugin_fails_while_signing_is_required(node: Node) -> None:
     node.install("plain-plugin", before="raise SystemExit('imported')")
     assert failures() == {"plain-plugin": "unsigned"}
     skipped = [each for each in diagnose() if each.level is Level.SKIP]
-    assert [each.check for each in skipped] == [each.name for each in CHECKS if each.reads_code]
+    assert [e.check for e in skipped] == [e.name for e in CHECKS if e.sees is not Sees.ALL]
     assert {each.message for each in skipped} == {
-        "not loaded, since their signatures are refused: plain-plugin"
+        "not checked for plain-plugin, which a start does not load",
+        "not checked for plain-plugin, which a start refuses",
     }
-    # One block for all of these.
-    assert run().stdout.count("not loaded, since") == 1
+    # One block for each reason.
+    assert run().stdout.count("not checked for") == 2
+
+
+def test_what_a_check_cannot_judge_it_does_not_call_well(node: Node) -> None:
+    """A plugin that does not load has no handlers to look at; a refused one is asked nothing."""
+    node.let_in()
+    node.install("broken-plugin", before="raise ValueError")
+    node.install("odd-plugin", "requires_stigmem='>=99', health_check=print")
+    node.install("stigmem-plugin-memory-garden-acl")
+    skipped = {each.check: each.message for each in diagnose() if each.level is Level.SKIP}
+    assert "load-failed" not in skipped
+    assert skipped["cycle"] == "not checked for broken-plugin, which a start does not load"
+    asked = "not checked for broken-plugin, odd-plugin, which a start refuses"
+    assert skipped["unhealthy"] == skipped["never-called"] == asked
 
 
 def test_an_unsigned_plugin_that_is_let_in_is_a_warning(node: Node) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from stigmem_plugins.cli.doctor import admission, code, presence, publishers, roots, trust
-from stigmem_plugins.cli.doctor.installation import Check, Installation, Remedy
+from stigmem_plugins.cli.doctor.installation import Check, Installation, Remedy, Sees
 from stigmem_plugins.cli.output import NotFound
 from stigmem_plugins.errors import suggest
 from stigmem_plugins.findings import Finding, Level
@@ -82,63 +82,63 @@ CHECKS: Final = (
         "A plugin raises when it is imported, or returns no manifest.",
         "every plugin loads",
         admission.load_failed,
-        reads_code=True,
+        sees=Sees.LOADED,
     ),
     Check(
         admission.MANIFEST_INVALID_CHECK,
         "A start refuses a plugin's manifest: a handler cannot be called, say.",
         "every handler can be called",
         admission.manifest_invalid,
-        reads_code=True,
+        sees=Sees.LOADED,
     ),
     Check(
         admission.INCOMPATIBLE_VERSION,
         "A plugin is made for another version of the node.",
         "every plugin is made for this node",
         admission.incompatible_version,
-        reads_code=True,
+        sees=Sees.LOADED,
     ),
     Check(
         admission.DEPENDENCY_MISSING,
         "A plugin depends on one that is not installed.",
         "every dependency is installed",
         admission.dependency_missing,
-        reads_code=True,
+        sees=Sees.LOADED,
     ),
     Check(
         admission.CYCLE,
         "Plugins depend on each other in a circle.",
         "there is no circle",
         admission.cycle,
-        reads_code=True,
+        sees=Sees.LOADED,
     ),
     Check(
         admission.CONFIG_INVALID,
         "A plugin's configuration is not valid, or a `config_validate` handler objects.",
         "every configuration is valid",
         admission.config_invalid,
-        reads_code=True,
+        sees=Sees.LOADED,
     ),
     Check(
         code.UNHEALTHY,
         "A plugin's own health check fails, hangs, or reports that something is wrong.",
         "no health check reports anything",
         code.unhealthy,
-        reads_code=True,
+        sees=Sees.ACCEPTED,
     ),
     Check(
         code.CAPABILITY_UNUSED,
         "A plugin asks for a capability that its code never uses.",
         "every capability that is asked for is used",
         code.capability_unused,
-        reads_code=True,
+        sees=Sees.LOADED,
     ),
     Check(
         code.NEVER_CALLED,
         "A handler can never be called, or never with the plugin layer's own events.",
         "no handler is known to be in vain",
         code.never_called,
-        reads_code=True,
+        sees=Sees.ACCEPTED,
         remedies=code.uninstall_left_out,
     ),
 )
@@ -169,10 +169,12 @@ def diagnose(
 def _findings(check: Check, installation: Installation) -> Iterator[Finding]:
     findings = list(check.look(installation))
     yield from findings
-    unseen = installation.unseen if check.reads_code else []
-    if unseen:
-        message = f"not loaded, since their signatures are refused: {', '.join(unseen)}"
-        yield Finding(check.name, Level.SKIP, message, code=f"{check.name}.not-loaded")
+    told = {finding.subject for finding in findings}
+    missed = [each.name for each in check.sees.misses(installation) if each.name not in told]
+    if missed:
+        why = "does not load" if check.sees is Sees.LOADED else "refuses"
+        message = f"not checked for {', '.join(missed)}, which a start {why}"
+        yield Finding(check.name, Level.SKIP, message, code=f"{check.name}.not-checked")
     elif not findings:
         yield Finding(check.name, Level.OK, check.well)
 

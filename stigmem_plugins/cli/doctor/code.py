@@ -54,8 +54,8 @@ def unhealthy(installation: Installation) -> Iterator[Finding]:
 
 def capability_unused(installation: Installation) -> Iterator[Finding]:
     """Capabilities that a plugin asks for, and none of its own files uses."""
-    for plugin in installation.accepted:
-        assert plugin.plugin is not None  # the same
+    for plugin in installation.loaded:
+        assert plugin.plugin is not None  # it is loaded
         wanted = {Capability(name) for name in plugin.plugin.manifest.capabilities}
         if not wanted:
             continue

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from datetime import UTC, date, datetime
+from enum import StrEnum
 from typing import Self
 
 from attrs import frozen
@@ -11,7 +12,7 @@ from packaging.utils import canonicalize_name
 
 from stigmem_plugins.checks import SIGNATURE
 from stigmem_plugins.cli.listing import Listed, look_at
-from stigmem_plugins.cli.output import ACCEPTED
+from stigmem_plugins.cli.output import ACCEPTED, LEFT_OUT
 from stigmem_plugins.discovery import InstalledDistribution, installed_distributions
 from stigmem_plugins.findings import Finding
 from stigmem_plugins.settings import PluginSettings
@@ -67,14 +68,29 @@ class Installation:
         return [each for each in self.plugins if each.reason in reasons]
 
     @property
+    def loaded(self) -> list[Listed]:
+        """The plugins that a start loads, and of which it gets a manifest."""
+        return [each for each in self.plugins if each.plugin and each.reason != SIGNATURE]
+
+    @property
     def accepted(self) -> list[Listed]:
         """The plugins that a start would register."""
         return [each for each in self.plugins if each.status == ACCEPTED]
 
-    @property
-    def unseen(self) -> list[str]:
-        """The names of the plugins whose code a start does not come to."""
-        return [each.name for each in self.refused(SIGNATURE)]
+
+class Sees(StrEnum):
+    """Which plugins a check can judge; of the others it says that it did not."""
+
+    ALL = "all"
+    LOADED = "loaded"
+    ACCEPTED = "accepted"
+
+    def misses(self, installation: Installation) -> list[Listed]:
+        """The plugins that it cannot judge; one that is left out is no matter."""
+        seen = {Sees.LOADED: installation.loaded, Sees.ACCEPTED: installation.accepted}
+        if self not in seen:
+            return []
+        return [p for p in installation.plugins if p not in seen[self] and p.status != LEFT_OUT]
 
 
 Look = Callable[[Installation], Iterable[Finding]]
@@ -107,7 +123,7 @@ class Check:
         description: What it finds, in one sentence.
         well: What can be said if it finds nothing.
         look: Finds it.
-        reads_code: Whether it judges what only a loaded plugin shows.
+        sees: Which plugins it can judge.
         remedies: What can be done about it at once.
     """
 
@@ -115,5 +131,5 @@ class Check:
     description: str
     well: str
     look: Look
-    reads_code: bool = False
+    sees: Sees = Sees.ALL
     remedies: Callable[[Installation], Iterable[Remedy]] = _none
