@@ -132,7 +132,10 @@ def _show_one(pipeline: Pipeline, source: str | None, *, as_json: bool) -> None:
         own = ("-", OWN, f"if there are any ({pipeline.spec.ordering})")
         if pipeline.core_is_open:
             rows.insert(0 if pipeline.core_stands == FIRST else len(rows), own)
-        print_rows(console, rows)
+        if max(len(printable(name, console.encoding)) for _, name, _ in rows) <= console.width // 2:
+            print_rows(console, rows)
+        else:
+            print_rows(console, [row for n, name, why in rows for row in ((n, name), ("", why))])
 
 
 def _show_all(pipelines: Sequence[Pipeline], *, as_json: bool) -> None:
