@@ -30,6 +30,7 @@ from stigmem_plugins.trust.root import PINNED_ON
 from tests.signed import ISSUER, PUBLISHER, sign_anyway, unpack
 
 WORKFLOW = PUBLISHER.partition("@")[0]
+ADA = "ada@example.com"
 PLUGIN = """
     from attrs import frozen
     from stigmem_plugins import Allow, Deny, PluginHealth, PluginManifest, handler_timeout
@@ -375,6 +376,46 @@ def test_signed_plugins_are_loaded_to_see_what_was_not_signed(node: Node) -> Non
     assert "limit is required" in joined(run("config-invalid").stdout)
 
 
+# Settings that nothing reads
+
+
+def unread() -> dict[str | None, str]:
+    return {each.subject: each.message for each in bad("setting-unread")}
+
+
+def test_a_misspelled_setting_is_a_warning(node: Node) -> None:
+    """With the nearest that is one."""
+    node.set("TRUSTED_PUBLISHER", ADA)
+    said = unread()["STIGMEM_PLUGIN_TRUSTED_PUBLISHER"]
+    assert said.endswith("(did you mean 'STIGMEM_PLUGIN_TRUSTED_PUBLISHERS'?)")
+
+
+def test_variables_and_tables_of_plugins_are_read(node: Node, tmp_path: Path) -> None:
+    """By its schema, so no key that it lacks; what a plugin reads itself is its own affair."""
+    node.let_in()
+    node.install("odd-plugin", "config_schema=Config", CONFIGURED)
+    node.install("plain-plugin")
+    node.set("ODD_PLUGIN_LIMIT", "1")
+    node.set("PLAIN_PLUGIN_ANYTHING", "1")
+    (tmp_path / "pyproject.toml").write_text("[tool.stigmem.plugins.plain-plugin]\n")
+    assert unread() == {}
+    node.set("ODD_PLUGIN_LIMITS", "1")
+    assert list(unread()) == ["STIGMEM_PLUGIN_ODD_PLUGIN_LIMITS"]
+
+
+def test_a_table_of_no_plugin_is_a_warning(node: Node, tmp_path: Path) -> None:
+    """So is a file that cannot be read, though no plugin asks for it."""
+    node.install("plain-plugin")  # it is not loaded: its distribution's name may be its own
+    file = tmp_path / "pyproject.toml"
+    file.write_text("[tool.stigmem.plugins]\nplain-plugn = {}\nplain-plugin-dist = {}\n")
+    assert unread() == {
+        "[tool.stigmem.plugins.plain-plugn]": "no plugin of that name is installed "
+        "(did you mean 'plain-plugin'?)"
+    }
+    file.write_text("[tool")
+    assert [each.code for each in bad("setting-unread")] == ["setting-unread.file"]
+
+
 # Signatures
 
 
@@ -478,7 +519,6 @@ def test_an_exception_in_use_is_a_warning(node: Node) -> None:
 
 # Publishers
 
-ADA = "ada@example.com"
 POLICY = f"""
     [[publishers]]
     identity = "{ADA}"

@@ -5,7 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-from stigmem_plugins.cli.doctor import admission, code, presence, publishers, roots, trust
+from stigmem_plugins.cli.doctor import (
+    admission,
+    code,
+    presence,
+    publishers,
+    roots,
+    trust,
+    unread,
+)
 from stigmem_plugins.cli.doctor.installation import Check, Installation, Remedy, Sees
 from stigmem_plugins.cli.output import NotFound
 from stigmem_plugins.errors import suggest
@@ -118,6 +126,12 @@ CHECKS: Final = (
         "every configuration is valid",
         admission.config_invalid,
         sees=Sees.LOADED,
+    ),
+    Check(
+        unread.SETTING_UNREAD,
+        "Nothing reads a variable or a table that is set: it is misspelled, say.",
+        "every variable and table has a reader",
+        unread.setting_unread,
     ),
     Check(
         code.UNHEALTHY,
