@@ -179,7 +179,7 @@ def _installed(
     registry: HookRegistry, terms: TrustTerms, ignore: Iterable[str]
 ) -> list[VettedPlugin]:
     """Vet what is installed and neither started, nor left out."""
-    unwanted = _unwanted(ignore)
+    unwanted = unwanted_plugins(ignore)
     installed = [
         distribution
         for distribution in installed_distributions(plugin_dir=terms.plugin_dir)
@@ -214,12 +214,12 @@ def _load(
     refusals: list[tuple[Rejected, Refusal]] = [
         (plugin, Refusal(SIGNATURE, error))
         for plugin in vetted
-        if (error := plugin.error or _served(plugin, serve))
+        if (error := plugin.error or served(plugin, serve))
     ]
     if refusals:
         raise registry._refuse(refusals)
     loaded: list[tuple[DiscoveredPlugin, PluginSigningInfo | None]] = []
-    for plugin in _dependencies_first(vetted):
+    for plugin in loading_order(vetted):
         try:
             loaded.append((load_vetted(plugin), plugin.decision))
         except PluginDiscoveryError as error:
@@ -232,8 +232,13 @@ def _load(
     return loaded
 
 
-def _served(plugin: VettedPlugin, serve: _Serve) -> PluginSignatureError | None:
-    """Let a verified plugin's modules be imported; why not, if they cannot be."""
+def served(plugin: VettedPlugin, serve: _Serve) -> PluginSignatureError | None:
+    """Let a verified plugin's modules be imported; why not, if they cannot be.
+
+    Args:
+        plugin: One that is not refused; an unsigned one needs nothing.
+        serve: What `FINDER.attempt()` yields.
+    """
     try:
         if plugin.verified is not None:
             serve(plugin.verified.files)
@@ -242,7 +247,7 @@ def _served(plugin: VettedPlugin, serve: _Serve) -> PluginSignatureError | None:
     return None
 
 
-def _dependencies_first(vetted: Sequence[VettedPlugin]) -> list[VettedPlugin]:
+def loading_order(vetted: Sequence[VettedPlugin]) -> list[VettedPlugin]:
     """The order of loading: signed plugins as their signed manifests say, then unsigned ones."""
     signed = {plugin.name: plugin.signed.depends_on for plugin in vetted if plugin.signed}
     try:
@@ -280,14 +285,19 @@ def _is_started(registry: HookRegistry, *plugins: Any) -> bool:
     return bool(plugins) and all(plugin.discovery_source() in known for plugin in plugins)
 
 
-def _unwanted(ignore: Iterable[str]) -> set[str]:
+def unwanted_plugins(ignore: Iterable[str] = ()) -> set[str]:
+    """The names of the plugins that a start leaves out.
+
+    Args:
+        ignore: Those that the host names; the node may do without others.
+    """
     return {*ignore, *bridge.superseded_plugins(installed_node_version())}
 
 
 def _wanted(
     registry: HookRegistry, found: Iterable[_Judged], ignore: Iterable[str]
 ) -> list[_Judged]:
-    unwanted, wanted = _unwanted(ignore), []
+    unwanted, wanted = unwanted_plugins(ignore), []
     for plugin, decide in found:
         if plugin.manifest.name in unwanted:
             _leave_out(registry, plugin.manifest.name, plugin.discovery_source())

@@ -12,6 +12,7 @@ import click
 from stigmem_plugins.cli import demo as demonstration
 from stigmem_plugins.cli.check import check_command
 from stigmem_plugins.cli.diff import diff_command
+from stigmem_plugins.cli.doctor.command import doctor_command
 from stigmem_plugins.cli.listing import describe_plugin, find, list_plugins, names
 from stigmem_plugins.cli.order import order_command
 from stigmem_plugins.cli.output import Failed, print_json, show_listing, show_plugin
@@ -90,6 +91,7 @@ def demo_command() -> None:
 
 main.add_command(check_command)
 main.add_command(diff_command)
+main.add_command(doctor_command)
 main.add_command(order_command)
 main.add_command(sign_command)
 main.add_command(verify_command)

@@ -132,7 +132,7 @@ def show_listing(plugins: Sequence[Mapping[str, Any]], *, auto_discovery: bool) 
         counted = [f"{n} {status}" for status in STATUSES if (n := statuses.count(status))]
         console.print(Text(", ".join([f"{len(plugins)} installed", *counted]), style="bold"))
         if auto_discovery:
-            console.print(_outlook(statuses))
+            console.print(outlook(statuses))
     _show_auto_discovery(console, on=auto_discovery)
     for fix in dict.fromkeys(facts["fix"] for facts in plugins if facts["fix"]):
         console.print(Text(f"to do: {printable(fix, console.encoding)}", overflow="fold"))
@@ -145,7 +145,13 @@ def show_plugin(facts: Mapping[str, Any], *, auto_discovery: bool) -> None:
     _show_auto_discovery(console, on=auto_discovery)
 
 
-def _outlook(statuses: Sequence[str]) -> str:
+def outlook(statuses: Iterable[str]) -> str:
+    """What the statuses of all plugins mean for a node's start.
+
+    Example:
+        >>> outlook([ACCEPTED, LEFT_OUT])
+        'A node would start.'
+    """
     if {REFUSED, FAILED}.isdisjoint(statuses):
         return "A node would start."
     return "A node would not start: it takes all of its plugins, or none."

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, Final
 
 import attrs
 
-from stigmem_hookspecs import ALLOW_SINGLETON, HOOK_SPECS, Allow
+from stigmem_hookspecs import ALLOW_SINGLETON, HOOK_SPECS, Allow, AuditEvent
+from stigmem_plugins.checks import DEPENDENCY, DUPLICATE, MANIFEST_INVALID, Refusal
 from stigmem_plugins.errors import ManifestError, PluginDependencyError, StigmemPluginError
 from stigmem_plugins.loading import DiscoveredPlugin, duplicates
 from stigmem_plugins.manifest import PluginManifest
@@ -59,7 +60,7 @@ def _allow(_ctx: object, *_args: object, **_: object) -> Allow:
     return ALLOW_SINGLETON
 
 
-def verdicts(plugins: Sequence[DiscoveredPlugin]) -> dict[str, StigmemPluginError | None]:
+def verdicts(plugins: Sequence[DiscoveredPlugin]) -> dict[str, Refusal | None]:
     """Put plugins through a node's start, each on its own merits.
 
     What depends on a refused plugin is judged as if that were there, so that every error is
@@ -69,19 +70,25 @@ def verdicts(plugins: Sequence[DiscoveredPlugin]) -> dict[str, StigmemPluginErro
         plugins: All that are installed and could be loaded.
 
     Returns:
-        By name of the plugin the error that it would be refused with, or None for one that is
-        accepted. Those that the node leaves out are missing.
+        By name of the plugin the refusal that it would meet, or None for one that is accepted.
+        Those that the node leaves out are missing.
     """
-    refused: dict[str, StigmemPluginError] = dict(duplicates(plugins))
+    refused = {name: Refusal(DUPLICATE, error) for name, error in duplicates(plugins).items()}
+    reasons: dict[str, str] = {}
+
+    def hear(_ctx: object, *, event: AuditEvent, **_: object) -> None:
+        reasons[event.metadata["plugin_name"]] = event.metadata.get("reason", "")
+
     unique = {p.manifest.name: p for p in plugins if p.manifest.name not in refused}
     registry = HookRegistry()
+    registry.register_core_handler(AUDIT_HOOK, hear, name="core.verdicts")
     with warnings_off():
         for name in _dependencies_first(unique, refused):
             candidate = _candidate(unique[name], refused)
             try:
                 _start(registry, lambda: [candidate])  # noqa: B023  # called at once
             except StigmemPluginError as error:
-                refused[name] = error
+                refused[name] = Refusal(reasons.get(name, MANIFEST_INVALID), error)
     return {**dict.fromkeys(registry.plugin_registration_order()), **refused}
 
 
@@ -109,17 +116,39 @@ def warnings_off() -> Iterator[None]:
 
 
 def _dependencies_first(
-    plugins: Mapping[str, DiscoveredPlugin], refused: dict[str, StigmemPluginError]
+    plugins: Mapping[str, DiscoveredPlugin], refused: dict[str, Refusal]
 ) -> tuple[str, ...]:
     """The order of registration; of each circle the plugin that a start blames is refused."""
     graph = {name: plugin.manifest.depends_on for name, plugin in plugins.items()}
+    found = circles(graph)
+    refused.update({name: Refusal(DEPENDENCY, error) for name, error in found.items()})
+    return dependency_order({name: graph[name] for name in graph.keys() - found.keys()})
+
+
+def circles(graph: Mapping[str, Collection[str]]) -> dict[str, PluginDependencyError]:
+    """The circles in which plugins depend on each other.
+
+    Args:
+        graph: For each plugin the names of those it depends on.
+
+    Returns:
+        The error of each circle, by the name of the plugin that a start blames for it.
+
+    Example:
+        >>> [str(error) for error in circles({"app": ["log"], "log": ["app"], "zeta": []}).values()]
+        ['plugins depend on each other in a circle: app -> log -> app; remove one of these from a \
+depends_on']
+    """
+    rest, found = dict(graph), {}
     while True:
         try:
-            return dependency_order(graph)
+            dependency_order(rest)
         except PluginDependencyError as circle:
             blamed = circle.plugin or ""
-            refused[blamed] = circle
-            del graph[blamed]
+            found[blamed] = circle
+            del rest[blamed]
+        else:
+            return found
 
 
 def _candidate(plugin: DiscoveredPlugin, refused: Iterable[str]) -> DiscoveredPlugin:

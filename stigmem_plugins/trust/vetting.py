@@ -147,8 +147,19 @@ def _nameless(distribution: InstalledDistribution) -> InstalledPlugin:
     return InstalledPlugin(distribution.name, "", distribution.name, distribution.version)
 
 
+def is_ambiguous(distribution: InstalledDistribution, *, required: bool) -> bool:
+    """Whether it is refused because others of its name are installed.
+
+    Args:
+        distribution: The first on the search path.
+        required: Whether signing is required; if not, the first of unsigned ones counts.
+    """
+    matters = required or distribution.is_signed or not distribution.importable
+    return bool(distribution.others) and matters
+
+
 def _refuse_twins(distribution: InstalledDistribution, *, required: bool) -> None:
-    if distribution.others and (required or distribution.is_signed or not distribution.importable):
+    if is_ambiguous(distribution, required=required):
         message = (
             f"{distribution.name} is installed twice, also in {', '.join(distribution.others)}"
         )
