@@ -43,7 +43,7 @@ from stigmem_plugins.startup import discover_plugin_manifests, unwanted_plugins
 def order_command(
     *, hook: str | None, plan: bool, as_dot: bool, as_mermaid: bool, as_json: bool
 ) -> None:
-    """Show which handlers HOOK calls, in call order, and why in that order.
+    """Show which handlers HOOK calls, in which order, and why.
 
     Without HOOK, show all hooks that have handlers. The installed plugins are loaded and checked
     as at a node's start; nothing is fired but their validators. The node's own handlers are not
