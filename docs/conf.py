@@ -30,7 +30,7 @@ nitpick_ignore_regex = [
     # The inventories of the standard library and of others are on the network; the build is not.
     (
         r"py:.*",
-        r"(collections|typing|datetime|pathlib|contextlib|packaging|pluggy|sigstore|types|enum)\..*",
+        r"(collections|typing|datetime|pathlib|contextlib|os|sqlite3|packaging|pluggy|sigstore|types|enum)\..*",
     ),
     # What serves; only `LocalAuthority.serve()` makes it.
     (r"py:class", r"stigmem_plugins\.testing\.sigstore\.service\.Services"),
