@@ -13,7 +13,7 @@ from stigmem_plugins.cli.report.calls import CORE, Pipeline, Step
 from stigmem_plugins.cli.report.drawing import LINE, label, letters_in, svg, wrapped
 from stigmem_plugins.cli.report.markup import Markup, element, join
 
-WIDTH: Final = 288
+WIDTH: Final = 264
 TRACK: Final = 13
 """Where the line through the stations is, from the left."""
 TEXT: Final = 36

@@ -19,7 +19,7 @@ class Markup(str):
 Content: TypeAlias = object
 """Markup, which stays as it is; None, which is nothing; anything else is text."""
 
-VOID: Final = frozenset({"col", "meta", "use", "path", "circle", "rect", "line"})
+VOID: Final = frozenset({"meta", "use", "path", "circle", "rect", "line"})
 """Elements without content."""
 _BREAKS: Final = re.compile(r"(?<=[^/:][/@_])(?=[^/@_\s])")
 
@@ -44,8 +44,8 @@ def element(name: str, /, *content: Content, **attributes: object) -> Markup:
             leaves one out, True makes one without a value.
 
     Example:
-        >>> element("p", "a < b", None, element("br"), class_="note", hidden=True, id=None)
-        '<p class="note" hidden>a &lt; b<br></br></p>'
+        >>> element("p", "a < b", None, element("b", "!"), class_="note", hidden=True, id=None)
+        '<p class="note" hidden>a &lt; b<b>!</b></p>'
         >>> element("circle", r=4, stroke_width=2)
         '<circle r="4" stroke-width="2"/>'
     """
