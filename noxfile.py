@@ -152,3 +152,10 @@ def demo(session: nox.Session) -> None:
     """Run the demonstration that the README starts with."""
     session.install(".")
     session.run("python", "-m", "stigmem_plugins", "demo")
+
+
+@nox.session(python=MEASURED)
+def pictures(session: nox.Session) -> None:
+    """Make the README's recording and the pictures of a report anew; needs Chromium."""
+    session.install("--editable", ".")
+    session.run("python", "-m", "docs.pictures", *session.posargs)

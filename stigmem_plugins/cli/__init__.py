@@ -16,6 +16,7 @@ from stigmem_plugins.cli.doctor.command import doctor_command
 from stigmem_plugins.cli.listing import describe_plugin, find, list_plugins, names
 from stigmem_plugins.cli.order import order_command
 from stigmem_plugins.cli.output import Failed, print_json, show_listing, show_plugin
+from stigmem_plugins.cli.report import report_command
 from stigmem_plugins.cli.signing import sign_command, trust_group, verify_command
 from stigmem_plugins.errors import StigmemPluginError
 from stigmem_plugins.settings import PluginSettings
@@ -93,6 +94,7 @@ main.add_command(check_command)
 main.add_command(diff_command)
 main.add_command(doctor_command)
 main.add_command(order_command)
+main.add_command(report_command)
 main.add_command(sign_command)
 main.add_command(verify_command)
 main.add_command(trust_group)

@@ -119,7 +119,7 @@ def show_command(*, as_json: bool) -> None:
     \b
         stigmem-plugins trust show
     """  # noqa: D301  # click's mark for text that is not wrapped
-    facts = _trust(PluginSettings.from_environment())
+    facts = trust_facts(PluginSettings.from_environment())
     if as_json:
         print_json(trust=facts)
         return
@@ -180,8 +180,15 @@ _LABELS = {
 }
 
 
-def _trust(settings: PluginSettings) -> dict[str, Any]:
-    """What is in force, by name."""
+def trust_facts(settings: PluginSettings) -> dict[str, Any]:
+    """Whom the operator trusts, and the trusted root in use, by name.
+
+    Args:
+        settings: The settings in force.
+
+    Raises:
+        StigmemPluginError: A setting, the policy file or the trusted root cannot be read.
+    """
     terms = TrustTerms.of(settings)
     root = TrustedRootFile.in_force(settings.plugin_trusted_root)
     root.read()
