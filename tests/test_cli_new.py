@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import shlex
 import subprocess
 import sys
 import tomllib
@@ -17,7 +19,7 @@ from click.testing import CliRunner, Result
 
 import stigmem_plugins
 from stigmem_hookspecs import HOOK_SPECS
-from stigmem_plugins import Capability, StigmemPluginError
+from stigmem_plugins import AuditEvent, Capability, Deny, StigmemPluginError
 from stigmem_plugins.authoring.scaffold import (
     DEFAULT_HOOKS,
     NewPackage,
@@ -28,6 +30,7 @@ from stigmem_plugins.authoring.scaffold import (
 )
 from stigmem_plugins.authoring.scaffold.picking import import_line, pick
 from stigmem_plugins.cli import main
+from stigmem_plugins.testing import TestPluginRegistry
 from stigmem_plugins.testing.sigstore import LocalAuthority
 from stigmem_plugins.testing.wheels import build_wheel
 from tests.signed import PUBLISHER, unpack
@@ -102,7 +105,7 @@ def test_a_plugin_is_written_and_the_next_commands_are_said(here: Path) -> None:
         "my-plugin/src/my_plugin/py.typed",
         "my-plugin/tests/test_plugin.py",
     ]
-    for step in steps[1:]:
+    for step in steps[1:]:  # nothing is said that the README does not say too
         assert f"\n{step}\n" in (here / "my-plugin" / "README.md").read_text("utf-8")
 
 
@@ -216,6 +219,25 @@ def test_a_written_plugin_is_signed_and_accepted(
     )
     assert listed["hooks"] == sorted(hooks)
     assert listed["capabilities"] == sorted(capabilities)
+
+
+@pytest.mark.parametrize("hook", HOOK_SPECS)
+def test_the_readme_shows_how_to_try_the_hook(hook: str) -> None:
+    """With a payload that its handler can use; a vote is denied."""
+    files = NewPackage("my-plugin", [hook]).files()
+    [line, _] = re.findall(r"^stigmem-plugins explain .+$", files["README.md"], re.MULTILINE)
+    _, _, named, *options = shlex.split(line)
+    assert named == hook
+    given = {key: json.loads(value) for key, value in zip(options[::2], options[1::2], strict=True)}
+    module: dict[str, Any] = {"__name__": "my_plugin"}
+    exec(compile(files["src/my_plugin/__init__.py"], "my_plugin", "exec"), module)
+    registry = TestPluginRegistry([module["plugin_manifest"]()])
+    semantic = HOOK_SPECS[hook].semantic
+    values = [given["--value"]] if semantic.takes_value else []
+    result = getattr(registry, f"fire_{semantic}")(hook, *values, **given.get("--input", {}))
+    assert isinstance(result, Deny) == (hook in VOTED_ON)
+    audited = [e.event_type for e in registry.audit_events if isinstance(e, AuditEvent)]
+    assert "plugin.handler_error" not in audited
 
 
 def test_hooks_and_capabilities_are_what_was_asked_for(here: Path) -> None:

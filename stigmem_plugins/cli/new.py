@@ -118,4 +118,4 @@ def _show(package: NewPackage, steps: Iterable[str]) -> None:
     for step in steps:
         click.echo(f"    {step}")
     console.print()
-    console.print("README.md in it goes on from there: a node to try it in, and a signed release.")
+    console.print("Then its README.md: how to try it, release it signed, and install it in a node.")

@@ -14,6 +14,7 @@ from attrs import field, frozen
 from stigmem_hookspecs import HOOK_SPECS, LIFECYCLE_MODULES
 from stigmem_plugins.authoring.scaffold.naming import module_name
 from stigmem_plugins.authoring.scaffold.picking import pick
+from stigmem_plugins.authoring.scaffold.trying import command_for
 from stigmem_plugins.capabilities import Capability
 
 DEFAULT_HOOKS: Final = ("pre_assert_authorize", "post_assert_audit")
@@ -48,7 +49,7 @@ class NewPackage:
 
     Args:
         name: What the plugin and its distribution are called; see `check_name`.
-        hooks: The hooks that it takes part in, in any order.
+        hooks: The hooks that it takes part in, one or more in any order.
         capabilities: The capabilities that it declares, in any order.
         author: Who writes it.
 
@@ -68,14 +69,13 @@ class NewPackage:
     def files(self) -> dict[str, str]:
         """The texts of its files, by path: `/` stands between the parts."""
         values = self._values()
+        values["explain"] = command_for(self.hooks[0], self._text("plugin.py", values))
         return {
-            Template(place).substitute(values): self._text(template, values)
+            Template(place).substitute(values): self._text(template, values) if template else ""
             for place, template in PLACES.items()
         }
 
-    def _text(self, template: str | None, values: dict[str, str]) -> str:
-        if template is None:
-            return ""
+    def _text(self, template: str, values: dict[str, str]) -> str:
         source = resources.files(__package__) / "template" / f"{template}.txt"
         # Safe: a workflow's own `${{ … }}` stays.
         text = Template(source.read_text("utf-8")).safe_substitute(values)
@@ -86,7 +86,6 @@ class NewPackage:
         hooks = [f'"{hook}": {hook}' for hook in self.hooks]
         declared = [f'"{each}"' for each in self.capabilities]
         handles = [f'"{each}": ctx.{each.accessor}()' for each in self.capabilities]
-        offered = [f"{each.field}=object()" for each in self.capabilities]
         return {
             "name": self.name,
             "module": module_name(self.name),
@@ -96,7 +95,6 @@ class NewPackage:
             "capabilities": f"{{{_lines(declared, 8)}}}" if declared else "frozenset()",
             "health": "\n        health_check=health_check," if declared else "",
             "handles": f"{{{_lines(handles, 4)}}}",
-            "offered": _lines(offered, 4),
         }
 
     def _wants(self, function: str) -> bool:
@@ -110,7 +108,7 @@ class NewPackage:
 
 
 def _lines(entries: Iterable[str], indent: int) -> str:
-    """Entries of a display or a call, each on a line of its own."""
+    """Entries of a display, each on a line of its own."""
     margin = " " * indent
     return "".join(["\n", *(f"{margin}    {entry},\n" for entry in entries), margin])
 

@@ -94,9 +94,10 @@ def pick(source: str, wanted: Callable[[str], bool]) -> str:
     """
     statements = list(_statements(source))
     needed = {
-        each.node.name
+        name
         for each in statements
-        if isinstance(each.node, ast.FunctionDef) and wanted(each.node.name)
+        for name in each.binds
+        if _is_always_there(each) or (isinstance(each.node, ast.FunctionDef) and wanted(name))
     }
     while more := _needed_by(statements, needed) - needed:
         needed |= more
@@ -104,7 +105,7 @@ def pick(source: str, wanted: Callable[[str], bool]) -> str:
     gap = 0
     for each in statements:
         gap = max(gap, each.gap)
-        if _is_always_there(each.node) or each.binds & needed:
+        if _is_always_there(each) or each.binds & needed:
             parts += [""] * gap if parts else []
             parts.append(each.rendered(needed))
             gap = 0
@@ -115,9 +116,10 @@ def _needed_by(statements: Collection[Statement], needed: Collection[str]) -> se
     return {name for each in statements if each.binds & set(needed) for name in each.uses}
 
 
-def _is_always_there(node: ast.stmt) -> bool:
+def _is_always_there(each: Statement) -> bool:
+    node = each.node
     is_future = isinstance(node, ast.ImportFrom) and node.module == "__future__"
-    return isinstance(node, ast.Expr) or is_future
+    return isinstance(node, ast.Expr) or is_future or "pytestmark" in each.binds
 
 
 def _statements(source: str) -> Iterator[Statement]:
