@@ -18,7 +18,7 @@ author = "The Stigmem authors"
 version = release = installed_version("stigmem-plugins")
 
 extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
-exclude_patterns = ["_build"]
+exclude_patterns = ["_build", "changes"]
 myst_heading_anchors = 3
 myst_enable_extensions = ["colon_fence"]
 

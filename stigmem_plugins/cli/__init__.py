@@ -14,6 +14,7 @@ from stigmem_plugins.cli.check import check_command
 from stigmem_plugins.cli.diff import diff_command
 from stigmem_plugins.cli.doctor.command import doctor_command
 from stigmem_plugins.cli.listing import describe_plugin, find, list_plugins, names
+from stigmem_plugins.cli.new import new_command
 from stigmem_plugins.cli.order import order_command
 from stigmem_plugins.cli.output import Failed, print_json, show_listing, show_plugin
 from stigmem_plugins.cli.report import report_command
@@ -93,6 +94,7 @@ def demo_command() -> None:
 main.add_command(check_command)
 main.add_command(diff_command)
 main.add_command(doctor_command)
+main.add_command(new_command)
 main.add_command(order_command)
 main.add_command(report_command)
 main.add_command(sign_command)
