@@ -462,3 +462,13 @@ def test_control_characters_are_shown_and_not_drawn() -> None:
     drawn = [pipeline(registry, "post_assert_persist")]
     for read in (clusters(dot(drawn)), subgraphs(mermaid(drawn))):
         assert list(read.values()) == [[["example-plugin.a\\nb\\x1b", "by name"]]]
+
+
+def test_a_node_that_starts_without_plugins_has_no_order(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The setting that makes it so is named, and nothing is loaded."""
+    monkeypatch.setenv("STIGMEM_PLUGIN_AUTO_DISCOVERY_ENABLED", "false")
+    result = run("capability_check")
+    assert result.exit_code == 0
+    assert "No installed plugin has a handler for capability_check." in result.stdout
+    assert "STIGMEM_PLUGIN_AUTO_DISCOVERY_ENABLED is off" in result.stdout
+    assert "a plugin that prints" not in result.stderr
