@@ -21,16 +21,16 @@ def read_named(path: str | Path, *, most: int = -1, pipes: bool = False) -> byte
     Args:
         path: The file; links are followed.
         most: How many bytes to read; -1 for all.
-        pipes: Whether it may be something else than a file, which can be read only once. A
-            pipe that nobody writes to is empty.
+        pipes: Whether it may be a pipe, which can be read only once. One that nobody writes to
+            is empty.
 
     Raises:
         OSError: It cannot be read.
         ValueError: It is no path.
     """
     with open(path, "rb", opener=lambda name, _: os.open(name, _FLAGS)) as file:
-        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+        if stat.S_ISFIFO(os.fstat(file.fileno()).st_mode):
             if not pipes:
-                raise OSError(errno.EINVAL, "it is no regular file", str(path))
+                raise OSError(errno.EINVAL, "it is a pipe", str(path))
             os.set_blocking(file.fileno(), True)  # somebody who writes to a pipe may be slow
         return file.read(most)

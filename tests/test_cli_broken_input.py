@@ -36,7 +36,14 @@ WRONG: Final[list[tuple[str, int, str]]] = [
     ("list --jsn", USAGE, "No such option '--jsn'"),
     ("describe", USAGE, "Missing argument 'NAME'"),
     ("describe one two", USAGE, "unexpected extra argument"),
-    ("order", USAGE, "Missing argument 'HOOK'"),
+    ("order --plan", USAGE, "name the HOOK whose plan you want"),
+    ("order --dot --mermaid", USAGE, "choose one of --dot, --mermaid"),
+    ("check", USAGE, "name a folder with a pyproject.toml, or a wheel"),
+    ("check . --json --format sarif", USAGE, "--json and --format sarif exclude each other"),
+    ("check . --format yaml", USAGE, "'yaml' is not one of"),
+    ("diff", USAGE, "Missing argument 'OLD'"),
+    ("diff one", USAGE, "Missing argument 'NEW'"),
+    ("doctor --jsn", USAGE, "No such option '--jsn'"),
     ("explain", USAGE, "Missing argument 'HOOK'"),
     (f"{VOTE} --input", USAGE, "Option '--input' requires an argument"),
     ("sign", USAGE, "Missing argument 'WHEEL...'"),
@@ -51,6 +58,8 @@ WRONG: Final[list[tuple[str, int, str]]] = [
     ("describe absent-plugin", USAGE, "no plugin 'absent-plugin' is installed"),
     ("describe absent-plugin --load", USAGE, "no plugin 'absent-plugin' is installed"),
     ("verify absent-plugin", USAGE, "no plugin 'absent-plugin' is installed"),
+    ("diff absent-plugin absent-plugin", USAGE, "no plugin 'absent-plugin' is installed"),
+    ("doctor unsignd", USAGE, "did you mean 'unsigned'?"),
     ("order recal_rank", USAGE, "unknown hook 'recal_rank' (did you mean 'recall_rank'?)"),
     ("order x --plan --json", USAGE, "unknown hook 'x'"),
     ("order migration_register --plan", FOUND, "is fired by a loop"),
@@ -80,6 +89,16 @@ WRONG: Final[list[tuple[str, int, str]]] = [
         (f"{SIGN} {{{wheel}}}", FOUND, f"cannot sign {{{wheel}}}: ")
         for wheel in ("absent_wheel", "folder_wheel", "pipe_wheel", "nonsense_wheel", "nonsense")
     ],
+    *[
+        (f"check {{{path}}}", UNREAD, f"{{{path}}}")
+        for path in ("absent", "folder", "pipe", "nonsense", "absent_wheel", "folder_wheel")
+    ],
+    ("check {pipe_wheel}", UNREAD, "{pipe_wheel}"),
+    ("check {nonsense_wheel}", UNREAD, "{nonsense_wheel}"),
+    *[
+        (f"diff {{{wheel}}} {{{wheel}}}", UNREAD, f"{{{wheel}}}")
+        for wheel in ("absent_wheel", "folder_wheel", "pipe_wheel", "nonsense_wheel", "folder")
+    ],
     # Files about trust
     ("sign --trust-config {absent} x.whl", USAGE, "'{absent}' does not exist"),
     ("sign --trust-config {folder} x.whl", USAGE, "'{folder}' is a directory"),
@@ -87,7 +106,7 @@ WRONG: Final[list[tuple[str, int, str]]] = [
     ("trust refresh --output x --tuf-url http://x", USAGE, "another instance needs its root.json"),
     (f"{REFRESH} --tuf-root {{absent}}", USAGE, "'{absent}' does not exist"),
     (f"{REFRESH} --tuf-root {{folder}}", USAGE, "'{folder}' is a directory"),
-    (f"{REFRESH} --tuf-root {{pipe}}", USAGE, "cannot read {pipe}: it is no regular file"),
+    (f"{REFRESH} --tuf-root {{pipe}}", USAGE, "cannot read {pipe}: it is a pipe"),
     (f"{REFRESH} --tuf-root {{nonsense}}", FOUND, "cannot fetch the trusted root"),
 ]
 
@@ -101,12 +120,12 @@ SETTINGS: Final[list[tuple[str, str, str]]] = [
     ("STIGMEM_PLUGIN_TRUSTED_PUBLISHERS", "*", "STIGMEM_PLUGIN_TRUSTED_PUBLISHERS"),
     (POLICY, "{absent}", "cannot read the trust policy {absent}: "),
     (POLICY, "{folder}", "cannot read the trust policy {folder}: "),
-    (POLICY, "{pipe}", "it is no regular file"),
+    (POLICY, "{pipe}", "it is a pipe"),
     (POLICY, "{nonsense}", "cannot read the trust policy {nonsense}: "),
     (POLICY, "{binary}", "cannot read the trust policy {binary}: "),
     (ROOT, "{absent}", "cannot read the trusted root {absent}: "),
     (ROOT, "{folder}", "cannot read the trusted root {folder}: "),
-    (ROOT, "{pipe}", "it is no regular file"),
+    (ROOT, "{pipe}", "it is a pipe"),
     (FOLDER, "{absent}", "the plugin directory {absent} is no folder"),
     (FOLDER, "{nonsense}", "the plugin directory {nonsense} is no folder"),
 ]
@@ -115,13 +134,17 @@ READ_SETTINGS: Final = (
     "list --json",
     "describe x",
     "describe x --load",
+    "diff x y",
+    "diff {nonsense_wheel} {nonsense_wheel}",
+    "doctor",
+    "order",
     "order recall_rank",
     "explain capability_check",
     "verify --all",
     "verify {nonsense_wheel}",
 )
 """Commands that need every setting."""
-WHEELS_ALONE: Final = {"verify {nonsense_wheel}"}
+WHEELS_ALONE: Final = {"verify {nonsense_wheel}", "diff {nonsense_wheel} {nonsense_wheel}"}
 """Those of them that do not look at what is installed."""
 
 

@@ -172,7 +172,7 @@ def test_an_unknown_hook_is_an_error_before_anything_is_loaded() -> None:
     result = run("recal_rank")
     assert result.exit_code == 2
     assert "did you mean 'recall_rank'" in result.stderr
-    assert result.stderr.splitlines()[1].startswith("hint: `stigmem-plugins order`")
+    assert result.stderr.splitlines()[1].startswith("hint: the hooks are ")
     assert "a plugin that prints" not in result.stderr
 
 
@@ -210,7 +210,7 @@ def test_without_a_hook_all_that_have_handlers_are_shown() -> None:
 
 def test_nothing_installed_is_an_empty_answer(monkeypatch: pytest.MonkeyPatch) -> None:
     """And no error, in any form."""
-    monkeypatch.setattr("stigmem_plugins.cli.order.discover_plugin_manifests", lambda: ())
+    monkeypatch.setattr("stigmem_plugins.startup.installed_distributions", lambda **_: ())
     assert run().stdout == "0 of 22 hooks have handlers.\n"
     assert json.loads(run("--json").stdout)["hooks"] == []
     assert clusters(run("--dot").stdout) == subgraphs(run("--mermaid").stdout) == {}

@@ -81,7 +81,7 @@ def describe_command(name: str, *, load: bool, as_json: bool) -> None:
 
     A signed plugin is shown as its publisher signed it, and not imported. Its configuration and
     its health only its code can tell: with --load all plugins are started as a node starts
-    them, and this one's health check is run. Secret values are shown as ***.
+    them, and this one's health check is run. Secret values are masked.
 
     \b
         stigmem-plugins describe example-plugin

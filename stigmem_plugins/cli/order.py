@@ -38,7 +38,7 @@ from stigmem_plugins.shim import Called
 def order_command(
     *, spec: HookSpec | None, plan: bool, as_dot: bool, as_mermaid: bool, as_json: bool
 ) -> None:
-    """Show which handlers HOOK calls, in call order, and why in that order.
+    """Show which handlers HOOK calls, in which order, and why.
 
     Without HOOK, show all hooks that have handlers. The installed plugins are started as a node
     starts them, by the settings in force; nothing is fired but their validators. The node's own
