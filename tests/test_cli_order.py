@@ -185,7 +185,7 @@ def test_an_unknown_hook_is_an_error_before_anything_is_loaded() -> None:
     result = run("recal_rank")
     assert result.exit_code == 2
     assert "did you mean 'recall_rank'" in result.stderr
-    assert result.stderr.splitlines()[1].startswith("hint: `stigmem-plugins order`")
+    assert result.stderr.splitlines()[1].startswith("hint: the hooks are ")
     assert "a plugin that prints" not in result.stderr
 
 
@@ -225,7 +225,7 @@ def test_without_a_hook_all_that_have_handlers_are_shown() -> None:
 
 def test_nothing_installed_is_an_empty_answer(monkeypatch: pytest.MonkeyPatch) -> None:
     """And no error, in any form."""
-    monkeypatch.setattr("stigmem_plugins.cli.order.discover_plugin_manifests", lambda: ())
+    monkeypatch.setattr("stigmem_plugins.startup.installed_distributions", lambda **_: ())
     assert run().stdout == "0 of 22 hooks have handlers.\n"
     assert json.loads(run("--json").stdout)["hooks"] == []
     assert clusters(run("--dot").stdout) == subgraphs(run("--mermaid").stdout) == {}
@@ -477,3 +477,13 @@ def test_control_characters_are_shown_and_not_drawn() -> None:
     drawn = [pipeline(registry, "post_assert_persist")]
     for read in (clusters(dot(drawn)), subgraphs(mermaid(drawn))):
         assert list(read.values()) == [[["example-plugin.a\\nb\\x1b", "by name"]]]
+
+
+def test_a_node_that_starts_without_plugins_has_no_order(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The setting that makes it so is named, and nothing is loaded."""
+    monkeypatch.setenv("STIGMEM_PLUGIN_AUTO_DISCOVERY_ENABLED", "false")
+    result = run("capability_check")
+    assert result.exit_code == 0
+    assert "No installed plugin has a handler for capability_check." in result.stdout
+    assert "STIGMEM_PLUGIN_AUTO_DISCOVERY_ENABLED is off" in result.stdout
+    assert "a plugin that prints" not in result.stderr
