@@ -176,6 +176,17 @@ def test_a_plugin_at_all_hooks_with_all_capabilities_passes_its_own_tests(
     assert len(health) == 2
 
 
+@pytest.mark.parametrize("hook", HOOK_SPECS)
+def test_a_plugin_at_any_hook_passes_check(here: Path, hook: str) -> None:
+    """Nothing fails and nothing is warned of; only what a build decides is left open."""
+    folder = write_package(NewPackage("my-plugin", [hook], Capability), here)
+    result = CliRunner().invoke(main, ["check", str(folder), "--json"])
+    assert result.exit_code == 0, result.output
+    found = json.loads(result.stdout)["findings"]
+    assert {each["check"] for each in found if each["level"] != "ok"} <= {"version"}
+    assert {each["level"] for each in found} <= {"ok", "skip"}
+
+
 def built(folder: Path) -> Path:
     """The wheel that hatchling would build of a written package, as far as a node looks at it."""
     project = tomllib.loads((folder / "pyproject.toml").read_text("utf-8"))["project"]
