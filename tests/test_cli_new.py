@@ -286,7 +286,7 @@ def test_nothing_of_the_template_is_left_over() -> None:
 
 def test_the_metadata_are_those_of_a_plugin() -> None:
     """A version that is written once; an entry point; no licence that nobody chose."""
-    files = NewPackage("my-plugin", author='Ada "A" König').files()
+    files = NewPackage("my-plugin", author='Ada "A" O\'König').files()
     document = tomllib.loads(files["pyproject.toml"])
     project = document["project"]
     assert set(project) == {
@@ -301,7 +301,7 @@ def test_the_metadata_are_those_of_a_plugin() -> None:
         "entry-points",
     }
     assert project["name"] == "my-plugin"
-    assert project["authors"] == [{"name": 'Ada "A" König'}]
+    assert project["authors"] == [{"name": 'Ada "A" O\'König'}]
     assert project["dynamic"] == ["version"]
     assert document["tool"]["hatch"]["version"]["path"] in files
     points = project["entry-points"]["stigmem.plugins"]
