@@ -605,7 +605,8 @@ def test_a_package_is_looked_at_whole_and_a_namespace_as_far_as_it_is_loaded(
     assert "declared, and never used: facts.read\n" in warned(make)
 
     part = module(LONELY + "USED = 'get_facts_reader'", "spaced_plugin.part", file="part.py")
-    monkeypatch.setitem(sys.modules, "spaced_plugin", types.ModuleType("spaced_plugin"))
+    for name in ("spaced_plugin", "spaced_plugin.without_file"):
+        monkeypatch.setitem(sys.modules, name, types.ModuleType(name))
     assert "declared, and never used: audit.emit\n" in warned(part)
 
 

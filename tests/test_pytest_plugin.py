@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -326,6 +328,16 @@ def test_the_kit_works_however_pytest_runs(pytester: pytest.Pytester, options: l
     )
     strict = ("--strict-markers", "-W", "error")
     pytester.runpytest_subprocess(*strict, *options).assert_outcomes(passed=3)
+
+
+def test_the_page_about_testing_passes_as_it_stands(pytester: pytest.Pytester) -> None:
+    """Its blocks are a test module, of which every test passes."""
+    page = (Path(__file__).parents[1] / "docs" / "test.md").read_text("utf-8")
+    blocks = re.findall(r"^```python\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
+    source = "\n\n".join(block for block in blocks if not block.startswith(">>>"))
+    pytester.makepyfile(source)
+    result = pytester.runpytest_inprocess("--strict-markers", "-W", "error")
+    result.assert_outcomes(passed=source.count("\ndef test_"))
 
 
 # Contexts

@@ -67,7 +67,7 @@ def conformance(
         stigmem_version: The version that `requires_stigmem` is held against.
 
     Returns:
-        A finding for each check: `ok`, `warn` or `skip`. Warnings are warned of, too, with a
+        What each check found, or that it was skipped. Of what is to be warned of, there is also a
         `ConformanceWarning`.
 
     Raises:

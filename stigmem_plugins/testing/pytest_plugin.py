@@ -71,7 +71,8 @@ def hook_registry(request: pytest.FixtureRequest) -> Iterator[TestPluginRegistry
     With `@pytest.mark.stigmem_plugins(plugin_manifest)` it has that plugin, and is the process's
     registry while the test runs.
 
-    Example:
+    Example::
+
         @pytest.mark.stigmem_plugins(plugin_manifest)
         def test_denies(hook_registry):
             assert_denies(hook_registry, "capability_check", capability="admin")
@@ -109,7 +110,8 @@ def plugin_context() -> Callable[..., PluginContext]:
 
     `config=` is what the handler finds as `ctx.config`.
 
-    Example:
+    Example::
+
         def test_audits(plugin_context):
             ctx = plugin_context(plugin_manifest)
             post_assert_audit(ctx, fact=None)
@@ -139,7 +141,8 @@ def plugin_context() -> Callable[..., PluginContext]:
 def conformance() -> Callable[..., tuple[Finding, ...]]:
     """Runs every check that a plugin should pass: `stigmem_plugins.testing.conformance`.
 
-    Example:
+    Example::
+
         def test_conformance(conformance):
             conformance(plugin_manifest)
     """
@@ -152,7 +155,8 @@ def conformance() -> Callable[..., tuple[Finding, ...]]:
 def sigstore_authority() -> LocalAuthority:
     """A Sigstore of one's own: signs for any identity, and only its own root trusts it.
 
-    Example:
+    Example::
+
         def test_signs(sigstore_authority, wheel, tmp_path):
             sigstore_authority.sign_wheel(wheel, identity=RELEASE_WORKFLOW)
             sigstore_authority.write_trusted_root(tmp_path / "trusted_root.json")

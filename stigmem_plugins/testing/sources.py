@@ -40,8 +40,8 @@ def surrounding_sources(functions: Iterable[Callable[..., Any]]) -> dict[str, by
     Returns:
         Those that could name a capability's accessor, by path; None if there are none at all.
     """
-    modules = {_plain(function).__module__.partition(".")[0] for function in functions}
-    files = {file for name in modules for file in _files(name)}
+    modules = {str(_plain(function).__module__) for function in functions}
+    files = {file for name in modules for file in _files(name.partition(".")[0])}
     if not files:
         return None
     contents = ((str(file), file.read_bytes()) for file in sorted(files))
