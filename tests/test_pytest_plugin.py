@@ -340,6 +340,47 @@ def test_the_page_about_testing_passes_as_it_stands(pytester: pytest.Pytester) -
     result.assert_outcomes(passed=source.count("\ndef test_"))
 
 
+def test_the_kit_works_in_the_async_tests_of_anyio(pytester: pytest.Pytester) -> None:
+    """Coroutine handlers are awaited by the test, and by the assertions in between."""
+    result = run_marked(
+        pytester,
+        """
+    import anyio
+    from stigmem_plugins.testing import assert_allows, assert_denies, audited
+
+    async def only_good(ctx, *, req=None, **_):
+        await anyio.sleep(0)
+        return Deny("blocked") if req == "bad" else Allow()
+
+    def async_manifest():
+        return PluginManifest("example-plugin", "1.0.0", hooks={"pre_assert_authorize": only_good})
+
+    @pytest.fixture
+    def anyio_backend():
+        return "asyncio"
+
+    @pytest.mark.anyio
+    @pytest.mark.stigmem_plugins(async_manifest)
+    async def test_votes(hook_registry, conformance):
+        assert get_registry() is hook_registry
+        decision = await hook_registry.afire_voting("pre_assert_authorize", req="bad")
+        assert decision == Deny("blocked")
+        assert_allows(hook_registry, "pre_assert_authorize", req="good")
+        assert_denies(hook_registry, "pre_assert_authorize", req="bad")
+        assert hook_registry.audit_events[1:] == 2 * [
+            audited("plugin.handler_denied", reason="blocked")
+        ]
+        conformance(async_manifest)
+
+    @pytest.mark.anyio
+    @pytest.mark.stigmem_plugins(async_manifest)
+    async def test_that_does_not_ask_for_the_registry():
+        assert get_registry().registered_plugins()
+""",
+    )
+    result.assert_outcomes(passed=2)
+
+
 # Contexts
 
 
