@@ -23,8 +23,8 @@ from stigmem_plugins.capabilities import Capability
 from stigmem_plugins.cli import main
 from stigmem_plugins.cli.output import printable
 from stigmem_plugins.cli.report import graph
-from stigmem_plugins.cli.report.calls import Step, pipelines
-from stigmem_plugins.cli.report.chains import LONGEST, chain
+from stigmem_plugins.cli.report.calls import pipelines
+from stigmem_plugins.cli.report.chains import LONGEST, chain, stops
 from stigmem_plugins.cli.report.markup import Markup
 from stigmem_plugins.cli.report.page import render
 from stigmem_plugins.findings import Finding, Level, Place
@@ -91,7 +91,7 @@ def test_it_writes_one_page_and_says_where() -> None:
 
 
 def test_json_tells_the_same_and_where_the_page_is() -> None:
-    """Handlers have their names where a plugin was loaded; core has its place."""
+    """With the names of handlers, and what `doctor` finds."""
     document = json.loads(run("--output", "report.html", "--json").stdout)
     assert Path("report.html").exists()
     assert document["schema_version"] == 1
@@ -107,18 +107,12 @@ def test_json_tells_the_same_and_where_the_page_is() -> None:
         }
     ]
     (hook,) = [hook for hook in document["hooks"] if hook["hook"] == "capability_check"]
-    assert hook == {
-        "hook": "capability_check",
-        "band": "AUTHZ",
-        "semantic": "voting",
-        "ordering": "core_first",
-        "strict": False,
-        "calls": [
-            {"plugin": "core", "handler": None},
-            {"plugin": "zeta", "handler": "zeta.vote"},
-            {"plugin": "alpha", "handler": "alpha.vote"},
-        ],
-    }
+    assert (hook["semantic"], hook["ordering"], hook["core"]) == ("voting", "core_first", "first")
+    assert [(step["handler"], step["why"]) for step in hook["handlers"]] == [
+        ("zeta.vote", "by name"),
+        ("alpha.vote", "after zeta, which it depends on"),
+    ]
+    assert "signing-off" in {each["check"] for each in document["findings"]}
     assert document["trust"]["signing_required"] is False
 
 
@@ -353,7 +347,7 @@ def test_a_capability_is_marked_by_what_becomes_of_its_plugin() -> None:
         ("none", "Nothing was checked."),
         ("none", "No plugin depends on another."),
         ("findings", "To the report"),
-        ("findings", "Without a finding: cycle."),
+        ("findings", "Checked without a finding: cycle."),
         ("findings", "a.py:3"),
         ("findings", "3Findings"),
         ("all is well", "Nothing to do."),
@@ -427,13 +421,13 @@ def _structure(text: str) -> list[str]:
 # The pictures
 
 
-def steps(*plugins: Any, hook: str = "capability_check", unknown: Any = ()) -> list[str]:
-    (found,) = [each for each in pipelines(plugins, unknown) if each.spec.name == hook]
-    return [step.plugin for step in found.steps]
+def called(*plugins: Any, hook: str) -> list[str]:
+    (found,) = [each for each in pipelines(plugins) if each.spec.name == hook]
+    return [stop.plugin for stop in stops(found)]
 
 
 @pytest.mark.parametrize(
-    ("ordering", "called"),
+    ("ordering", "expected"),
     [
         (HookOrdering.CORE_FIRST, ["core", "zeta", "alpha"]),
         (HookOrdering.PLUGINS_FIRST, ["zeta", "alpha", "core"]),
@@ -441,28 +435,20 @@ def steps(*plugins: Any, hook: str = "capability_check", unknown: Any = ()) -> l
         (HookOrdering.PLUGIN_ONLY, ["zeta", "alpha"]),
     ],
 )
-def test_the_node_has_its_place_by_the_policy(ordering: HookOrdering, called: list[str]) -> None:
+def test_the_node_has_its_place_by_the_policy(ordering: HookOrdering, expected: list[str]) -> None:
     """And plugins come after those that they depend on."""
     for spec in HOOK_SPECS.values():
         if spec.ordering is ordering:
             hooks = {spec.name: lambda ctx, *_, **__: None}
             alpha = discovered("alpha", hooks=hooks, depends_on={"zeta", "absent"})
-            assert steps(alpha, discovered("zeta", hooks=hooks), hook=spec.name) == called
-
-
-def test_a_plugin_that_was_not_loaded_has_no_handler_names() -> None:
-    """What stands in for them is not shown."""
-    plugin = discovered("alpha", hooks={"capability_check": lambda ctx, **_: None})
-    for unknown, handler in [((), "alpha.<lambda>"), ({"alpha"}, None)]:
-        (found,) = [p for p in pipelines([plugin], unknown) if p.plugins]
-        assert found.steps == (Step("core"), Step("alpha", handler))
+            assert called(alpha, discovered("zeta", hooks=hooks), hook=spec.name) == expected
 
 
 def hook(count: int) -> list[Page]:
     """The pictures of a hook with that many plugins."""
     hooks = {"capability_check": lambda ctx, **_: None}
     plugins = [discovered(f"plugin-{number:03}", hooks=hooks) for number in range(count)]
-    (found,) = [each for each in pipelines(plugins) if each.plugins]
+    (found,) = [each for each in pipelines(plugins) if each.steps]
     return [Page(each) for each in chain(found)]
 
 
@@ -475,10 +461,20 @@ def test_a_picture_shows_the_call_order_and_what_comes_of_it() -> None:
         "circle",
     ]
     assert [data for _, data in picture.texts] == [
-        "capability_check calls 1 core, 2 plugin-000, 3 plugin-001",
+        "capability_check calls 1 core; 2 plugin-000; 3 plugin-001",
         *("1", "core", "2", "plugin-000", "3", "plugin-001"),
         "Allow, or the first Deny",
     ]
+
+
+def test_a_picture_says_who_waits_for_whom() -> None:
+    """In words, as lines would be too many."""
+    hooks = {"capability_check": lambda ctx, **_: None}
+    alpha = discovered("alpha", hooks=hooks, depends_on={"zeta"})
+    (found,) = [p for p in pipelines([alpha, discovered("zeta", hooks=hooks)]) if p.steps]
+    (picture,) = chain(found)
+    title = Page(picture).texts[0][1]
+    assert title.endswith("2 zeta; 3 alpha after zeta, which it depends on")
 
 
 def test_a_long_hook_has_several_pictures() -> None:
@@ -493,7 +489,7 @@ def test_a_long_name_is_broken_and_not_cut() -> None:
     """It goes on in the next line."""
     name = "a-plugin-with-a-name-as-long-as-they-can-be-which-is-a-good-deal"
     plugin = discovered(name, hooks={"capability_check": lambda ctx, **_: None})
-    (found,) = [each for each in pipelines([plugin]) if each.plugins]
+    (found,) = [each for each in pipelines([plugin]) if each.steps]
     (picture,) = chain(found)
     lines = [data for around, data in Page(picture).texts if around[-1] == "tspan"]
     assert "".join(lines[1:-1]) == name

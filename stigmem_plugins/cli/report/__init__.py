@@ -37,7 +37,7 @@ def report_command(*, output: str, as_json: bool) -> None:
 
     It is self-contained HTML for a browser or a printer: plugins and their publishers, what they
     may do, who is called at which hook, who depends on whom, what `doctor` finds, and the
-    settings in force. Signed plugins are not loaded for it.
+    settings in force. Plugins that a start would load are loaded, and asked how they are.
 
     \b
         stigmem-plugins report -o report.html
