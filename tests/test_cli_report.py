@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stigmem_hookspecs import HOOK_SPECS, HookOrdering
@@ -28,7 +28,9 @@ from stigmem_plugins.cli.report.chains import LONGEST, chain, stops
 from stigmem_plugins.cli.report.markup import Markup
 from stigmem_plugins.cli.report.page import render
 from stigmem_plugins.findings import Finding, Level, Place
+from stigmem_plugins.testing.sigstore import LocalAuthority
 from tests.reports import Page, facts, known, many, unsigned
+from tests.signed import PUBLISHER, good_wheel, unpack
 from tests.support import discovered, install_module
 
 PLUGIN = """
@@ -134,13 +136,13 @@ def test_the_page_and_the_json_do_not_share_standard_output() -> None:
 
 
 def test_a_file_is_replaced_at_once() -> None:
-    """No other file is left beside it."""
+    """With the permissions that it had, and no other file is left beside it."""
     Path("report.html").write_text("old", "utf-8")
+    Path("report.html").chmod(0o600)
     assert run("-o", "report.html").exit_code == 0
     assert Path("report.html").read_text("utf-8").startswith("<!doctype html>")
-    assert [each.name for each in Path.cwd().iterdir()] == ["site", "report.html"] or [
-        each.name for each in Path.cwd().iterdir()
-    ] == ["report.html", "site"]
+    assert Path("report.html").stat().st_mode & 0o777 == 0o600
+    assert {each.name for each in Path.cwd().iterdir()} == {"site", "report.html"}
 
 
 @pytest.mark.parametrize("kind", ["folder", "link", "pipe"])
@@ -205,16 +207,16 @@ def test_secrets_are_not_on_the_page(monkeypatch: pytest.MonkeyPatch) -> None:
     result = run("-o", "report.html", "--json")
     written = Path("report.html").read_text("utf-8")
     assert "hunter" not in written + result.stdout
-    settings = {each["name"]: each for each in json.loads(result.stdout)["settings"]}
-    assert settings["STIGMEM_PLUGIN_ALPHA_TOKEN"]["value"] == "***"
-    assert settings["[tool.stigmem.plugins.zeta] key"]["origin"] == "pyproject.toml"
-    assert "[tool.stigmem.plugins.odd] " in settings
-    assert settings["STIGMEM_PLUGIN_SIGNING_REQUIRED"] == {
+    found = {each["name"]: each for each in json.loads(result.stdout)["settings"]}
+    assert found["STIGMEM_PLUGIN_ALPHA_TOKEN"]["value"] == "***"
+    assert found["[tool.stigmem.plugins.zeta] key"]["origin"] == "pyproject.toml"
+    assert "[tool.stigmem.plugins.odd] " in found
+    assert found["STIGMEM_PLUGIN_SIGNING_REQUIRED"] == {
         "name": "STIGMEM_PLUGIN_SIGNING_REQUIRED",
         "value": "false",
         "origin": "environment",
     }
-    assert settings["STIGMEM_PLUGIN_AUTO_DISCOVERY_ENABLED"]["origin"] is None
+    assert found["STIGMEM_PLUGIN_AUTO_DISCOVERY_ENABLED"]["origin"] is None
     assert "STIGMEM_PLUGIN_ALPHA_TOKEN" in Page(written).text
 
 
@@ -223,6 +225,36 @@ def test_a_malformed_pyproject_is_shown_where_its_settings_would_be() -> None:
     Path("pyproject.toml").write_text("[tool", "utf-8")
     document = json.loads(run("-o", "report.html", "--json").stdout)
     assert "cannot read plugin configuration" in document["settings"][-1]["value"]
+
+
+def test_signed_plugins_have_their_publishers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Those that nobody signed are not loaded then; the page tells them apart."""
+    authority = LocalAuthority()
+    unpack(good_wheel(tmp_path, authority), tmp_path / "plugins")
+    authority.write_trusted_root(tmp_path / "root.json")
+    for name, value in {
+        "SIGNING_REQUIRED": "true",
+        "DIR": "plugins",
+        "TRUSTED_ROOT": "root.json",
+        "TRUSTED_PUBLISHERS": PUBLISHER,
+    }.items():
+        monkeypatch.setenv(f"STIGMEM_PLUGIN_{name}", value)
+    result = run("-o", "report.html", "--json")
+    assert "a plugin that prints" not in result.stderr
+    document = json.loads(result.stdout)
+    assert document["starts"] is False
+    assert [(each["identity"], each["plugins"]) for each in document["publishers"]] == [
+        (PUBLISHER, ["good-plugin"]),
+        ("unsigned", ["report_alpha", "report_zeta"]),
+    ]
+    (called,) = [each["handlers"] for each in document["hooks"] if each["handlers"]]
+    assert [step["handler"] for step in called] == ["good-plugin.<lambda>"]
+    page = Page(Path("report.html").read_text("utf-8"))
+    assert PUBLISHER in page.text
+    assert "trusted publisher" in page.text
+    assert "root.json" in page.text
 
 
 # The page
@@ -249,7 +281,7 @@ NODES = {
 }
 
 
-@pytest.fixture(params=NODES.values(), ids=list(NODES))
+@pytest.fixture(params=NODES.values(), ids=list(NODES), scope="module")
 def page(request: pytest.FixtureRequest) -> Page:
     return Page(render(request.param))
 
@@ -381,16 +413,17 @@ HOSTILE = [
 @pytest.mark.parametrize("text", HOSTILE)
 def test_foreign_text_stays_text(text: str) -> None:
     """Wherever it comes from, it is shown with what could harm made visible."""
-    assert _structure(text) == _structure("plain")
+    assert _structure(text) == PLAIN
     page = Page(render(_foreign(text)))
     assert page.text.count(printable(text)) >= 10
     assert not re.search(r"[\u202a-\u202e\u2066-\u2069\x00-\x09\x0b-\x1f]", page.text)
 
 
+@settings(max_examples=25)
 @given(st.text(min_size=1))
 def test_no_text_changes_what_the_page_is_made_of(text: str) -> None:
     """Of all texts, not only those that somebody thought of."""
-    assert _structure(text) == _structure("plain")
+    assert _structure(text) == PLAIN
 
 
 def _foreign(text: str) -> Any:
@@ -416,6 +449,9 @@ def _structure(text: str) -> list[str]:
     """The elements of a page, without the places where a line may end and lines of pictures."""
     page = Page(render(_foreign(text)))
     return [tag for tag, _ in page.tags if tag not in {"wbr", "tspan", "style"}]
+
+
+PLAIN = _structure("plain")
 
 
 # The pictures
