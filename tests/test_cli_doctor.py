@@ -27,6 +27,7 @@ from stigmem_plugins.findings import Finding, Level
 from stigmem_plugins.testing.sigstore import LocalAuthority
 from stigmem_plugins.testing.wheels import build_wheel
 from stigmem_plugins.trust.root import PINNED_ON
+from tests import attacks
 from tests.signed import ISSUER, PUBLISHER, sign_anyway, unpack
 
 WORKFLOW = PUBLISHER.partition("@")[0]
@@ -522,6 +523,35 @@ def test_an_exception_in_use_is_a_warning(node: Node) -> None:
     (finding,) = bad()
     assert (finding.code, finding.level) == ("override-in-use", Level.WARN)
     assert PUBLISHER in finding.message
+
+
+def put(wheel: Path, folder: Path) -> None:
+    unpack(wheel, folder)
+
+
+make_site = attacks.site_fixture(put)
+OF_TRUST = ("unsigned", "signature-invalid", "untrusted", "name-in-two-places")
+
+
+@pytest.mark.parametrize("row", attacks.ATTACKS, ids=lambda row: row.title)
+def test_what_a_start_refuses_of_an_attack_is_told_once(
+    row: attacks.Attack,
+    make_site: attacks.MakeSite,
+    tmp_path: Path,
+    node: Node,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """By one of four checks; nothing fails where a start succeeds with the verified bytes."""
+    site = make_site(tmp_path / "work")
+    row.act(site)
+    root = site.authority.write_trusted_root(tmp_path / "root.json")
+    for name, value in {"TRACE": str(site.trace), **site.environ}.items():
+        monkeypatch.setenv(name, value)
+    node.set("TRUSTED_ROOT", str(root))
+    monkeypatch.setattr(sys, "path", [*site.paths, str(site.folder), *sys.path])
+    found = [each for each in diagnose(OF_TRUST) if each.level is Level.FAIL]
+    assert len(found) == (row.runs is None)
+    assert site.trace.exists() == (row.runs is not None)
 
 
 # Publishers
