@@ -104,7 +104,7 @@ def test_json_tells_the_same_and_where_the_page_is() -> None:
         {
             "identity": "unsigned",
             "issuer": None,
-            "decisions": [None],
+            "decisions": ["development_unsigned_override"],
             "plugins": ["alpha", "zeta"],
         }
     ]
