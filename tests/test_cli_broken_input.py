@@ -31,9 +31,9 @@ REFRESH = "trust refresh --output {absent} --tuf-url http://127.0.0.1:9"
 WRONG: Final[list[tuple[str, int, str]]] = [
     # The command line itself
     ("lst", USAGE, "No such command 'lst'"),
-    ("--jsn", USAGE, "No such option '--jsn'"),
+    ("--jsn", USAGE, "No such option"),
     ("list surplus", USAGE, "unexpected extra argument"),
-    ("list --jsn", USAGE, "No such option '--jsn'"),
+    ("list --jsn", USAGE, "No such option"),
     ("describe", USAGE, "Missing argument 'NAME'"),
     ("describe one two", USAGE, "unexpected extra argument"),
     ("order --plan", USAGE, "name the HOOK whose plan you want"),
@@ -43,9 +43,14 @@ WRONG: Final[list[tuple[str, int, str]]] = [
     ("check . --format yaml", USAGE, "'yaml' is not one of"),
     ("diff", USAGE, "Missing argument 'OLD'"),
     ("diff one", USAGE, "Missing argument 'NEW'"),
-    ("doctor --jsn", USAGE, "No such option '--jsn'"),
+    ("doctor --jsn", USAGE, "No such option"),
     ("explain", USAGE, "Missing argument 'HOOK'"),
     (f"{VOTE} --input", USAGE, "Option '--input' requires an argument"),
+    ("new", USAGE, "Missing argument 'NAME'"),
+    ("new one two", USAGE, "unexpected extra argument"),
+    ("report", USAGE, "Missing option '-o'"),
+    ("report -o", USAGE, "Option '-o' requires an argument"),
+    ("report -o - --json", USAGE, "cannot both be on standard output"),
     ("sign", USAGE, "Missing argument 'WHEEL...'"),
     ("verify", USAGE, "name wheels or plugins, or say --all"),
     ("verify --all x.whl", USAGE, "name wheels or plugins, or say --all"),
@@ -60,6 +65,10 @@ WRONG: Final[list[tuple[str, int, str]]] = [
     ("verify absent-plugin", USAGE, "no plugin 'absent-plugin' is installed"),
     ("diff absent-plugin absent-plugin", USAGE, "no plugin 'absent-plugin' is installed"),
     ("doctor unsignd", USAGE, "did you mean 'unsigned'?"),
+    ("new Bad_Name", USAGE, "'Bad_Name' cannot be a plugin's name"),
+    ("new ../elsewhere", USAGE, "'../elsewhere' cannot be a plugin's name"),
+    ("new new-plugin --hook recal_rank", USAGE, "(did you mean 'recall_rank'?)"),
+    ("new new-plugin --capability audit.emt", USAGE, "(did you mean 'audit.emit'?)"),
     ("order recal_rank", USAGE, "unknown hook 'recal_rank' (did you mean 'recall_rank'?)"),
     ("order x --plan --json", USAGE, "unknown hook 'x'"),
     ("order migration_register --plan", FOUND, "is fired by a loop"),
@@ -84,6 +93,12 @@ WRONG: Final[list[tuple[str, int, str]]] = [
     (f"{CHAIN} --value {{absent}}", USAGE, "--value {absent} cannot be read: No such file"),
     (f"{CHAIN} --value {{nonsense}}", USAGE, "nonsense is no JSON: "),
     (f"{CHAIN} --input - --value -", USAGE, "only one of --input and --value"),
+    # Places to write to
+    ("new folder", USAGE, "folder is there already"),
+    ("new pipe", USAGE, "pipe is there already"),
+    ("report -o {folder}", USAGE, "{folder} is no regular file"),
+    ("report -o {pipe}", USAGE, "{pipe} is no regular file"),
+    ("report -o {absent}/report.html", USAGE, "there is no folder {absent}"),
     # Wheels
     *[
         (f"{SIGN} {{{wheel}}}", FOUND, f"cannot sign {{{wheel}}}: ")
@@ -140,6 +155,7 @@ READ_SETTINGS: Final = (
     "order",
     "order recall_rank",
     "explain capability_check",
+    "report -o -",
     "verify --all",
     "verify {nonsense_wheel}",
 )
@@ -210,6 +226,22 @@ def test_what_cannot_be_used_is_said_in_two_lines(
 ) -> None:
     """The error names what is wrong, the hint says what to do about it."""
     ends_well(run(place, line), code, says.format_map(place))
+
+
+@pytest.mark.parametrize(
+    ("line", "path"),
+    [
+        ("list --jsn", "list"),
+        ("explain --input", "explain"),
+        ("trust shw", "trust"),
+        ("trust show --jsn", "trust show"),
+        ("--jsn", ""),
+    ],
+)
+def test_wrong_usage_points_to_the_help_of_the_command(place: Place, line: str, path: str) -> None:
+    """Of the one that was meant, as it is typed."""
+    command = f"stigmem-plugins {path}".strip()
+    assert run(place, line).stderr.endswith(f"hint: see `{command} --help`\n")
 
 
 def test_every_command_has_rows() -> None:

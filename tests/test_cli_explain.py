@@ -324,7 +324,7 @@ def test_each_change_of_the_value_is_shown(install: Any) -> None:
 def test_facts_that_are_taken_out_and_masked(install: Any) -> None:
     """Facts are told apart by their id; JSON stays what it is."""
     body = """
-    def hide(ctx, value, *, identity):
+    def hide(ctx, value, identity):
         return [{**f, "source": "*"} for f in value if f["owner"] == identity]
     """
     install("hides", body, "recall_filter=hide")
@@ -476,23 +476,24 @@ def test_configured_secrets_are_masked_wherever_they_go(
 
 
 def test_a_process_registry_is_there_for_handlers_and_gone_afterwards(install: Any) -> None:
-    """As in a node; a handler that fires the hook again is shown once."""
+    """As in a node, whose other hooks a handler may fire; its workers end with it."""
     body = """
-    def vote(ctx, *, again=True):
-        names = get_registry().registered_plugins()
-        if again:
-            get_registry().fire_voting("pre_recall_authorize")
-            get_registry().fire_voting("capability_check", again=False)
-        return Deny(f"{sorted(names)}, {'first' if again else 'again'}")
+    @handler_timeout(5)
+    def vote(ctx, **_):
+        other = get_registry().fire_voting("pre_recall_authorize")
+        return Deny(f"{sorted(get_registry().registered_plugins())}, and {other}")
     def deny(ctx, **_): return Deny("no")
     """
     install("asks", body, "capability_check=vote, pre_recall_authorize=deny")
     before = get_registry()
     (step,) = explained("capability_check")["handlers"]
-    assert step["text"] == "['asks'], first"
+    assert step["text"] == "['asks'], and Deny(reason='no')"
     assert get_registry() is before
     assert before.registered_plugins() == frozenset()
-    assert not [t for t in threading.enumerate() if t.name.startswith("stigmem-plugin asks")]
+    for worker in threading.enumerate():
+        if worker.name == "stigmem-plugin asks":
+            worker.join(5)
+            assert not worker.is_alive()
 
 
 def test_auto_discovery_that_is_off_leaves_nobody_to_ask(

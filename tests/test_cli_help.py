@@ -147,6 +147,12 @@ def test_shells_complete_hooks(command: str) -> None:
     assert list(completed(command, "")) == list(HOOK_SPECS)
 
 
+def test_shells_complete_the_checks_of_doctor() -> None:
+    """With what they look for."""
+    assert set(completed("doctor", "un")) >= {"unsigned", "untrusted"}
+    assert all(completed("doctor", "").values())
+
+
 def test_shells_complete_plugins_without_importing_them(
     tmp_path: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -156,6 +162,7 @@ def test_shells_complete_plugins_without_importing_them(
     monkeypatch.syspath_prepend(tmp_path / "site")
     plugins = {"cth-one": "distribution", "cth-plugin": "plugin"}
     assert completed("describe", "cth") == plugins
+    assert completed("diff", "one", "cth") == {**plugins, "cth": "file"}
     assert completed("verify", "cth") == {**plugins, "cth": "file"}
     assert completed("describe", "cth-p") == {"cth-plugin": "plugin"}
 

@@ -29,17 +29,17 @@ class PluginCommands(click.Group):
         **extra: Any,
     ) -> click.Context:
         """Read the group's own options."""
-        with _explained():
+        with _explained(click.Context(self, parent, info_name)):
             return super().make_context(info_name, args, parent, **extra)
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command that was asked for."""
-        with _explained():
+        with _explained(ctx):
             return super().invoke(ctx)
 
 
 @contextmanager
-def _explained() -> Iterator[None]:
+def _explained(group: click.Context) -> Iterator[None]:
     """Turn what a command raises into two lines, and an exit code."""
     try:
         yield
@@ -51,7 +51,8 @@ def _explained() -> Iterator[None]:
     except click.exceptions.NoArgsIsHelpError:
         raise
     except click.UsageError as error:
-        path = error.ctx.command_path if error.ctx else "stigmem-plugins"
+        asked = (group.command_path, group.invoked_subcommand)
+        path = error.ctx.command_path if error.ctx else " ".join(filter(None, asked))
         raise BadInput(error.format_message(), f"see `{path} --help`") from error
     except BrokenPipeError as error:
         raise click.exceptions.Exit(CLOSED_PIPE) from error

@@ -88,12 +88,16 @@ class Watch:
 
     Args:
         handler: The handler.
+        semantic: That of its hook.
         secrets: What must not be repeated, of any plugin: values go from one to the next.
         waits: Whether the fire awaits what handlers return.
     """
 
-    def __init__(self, handler: Handler, secrets: tuple[str, ...], *, waits: bool) -> None:
+    def __init__(
+        self, handler: Handler, semantic: HookSemantic, secrets: tuple[str, ...], *, waits: bool
+    ) -> None:
         self._handler = handler
+        self._semantic = semantic
         self._secrets = secrets
         self._waits = waits
         self._begun: float | None = None
@@ -111,7 +115,7 @@ class Watch:
         self._end(None)
         self._event = event
 
-    def step(self, plugin: PluginInfo, semantic: HookSemantic) -> Step:
+    def step(self, plugin: PluginInfo) -> Step:
         """What was seen."""
         text: str | None = None
         changed: tuple[Change, ...] = ()
@@ -124,20 +128,19 @@ class Watch:
             text = self._event.metadata["reason" if denied else "error"]
         elif self._seconds is None:
             outcome = Outcome.FAILED  # it ended the fire itself, by what only a host may raise
-        elif semantic is HookSemantic.FILTER_CHAIN:
+        elif self._semantic is HookSemantic.FILTER_CHAIN:
             changed = tuple(changes(self._given, self._returned))
             outcome = Outcome.CHANGED if changed else Outcome.UNCHANGED
-        elif semantic is HookSemantic.SCORE_DELTA:
+        elif self._semantic is HookSemantic.SCORE_DELTA:
             outcome, deltas = Outcome.SCORED, self._returned
         else:
-            outcome = Outcome.ALLOW if semantic is HookSemantic.VOTING else Outcome.TOLD
+            outcome = Outcome.ALLOW if self._semantic is HookSemantic.VOTING else Outcome.TOLD
         name = self._handler.handler_name
         return Step(plugin, name, outcome, text, self._seconds, changed, deltas)
 
     def _call(self, /, *arguments: Any, **keywords: Any) -> Any:
-        if self._begun is not None:  # the handler fired the hook again: only the first is shown
-            return self._handler.function(*arguments, **keywords)
-        self._given = plain(arguments[-1], self._secrets) if len(arguments) > 1 else None
+        if self._semantic is HookSemantic.FILTER_CHAIN:
+            self._given = plain(arguments[1], self._secrets)  # after it come keywords, if any
         self._begun = perf_counter()
         result = self._handler.function(*arguments, **keywords)
         if self._waits and isinstance(result, CoroutineType):
@@ -172,7 +175,7 @@ class WatchedRegistry(QuietRegistry):
         registrations = self._dispatcher.registrations
         secrets = tuple(secret for each in registrations.values() for secret in each.secrets)
         watches = {
-            plugin: Watch(registration.handlers[name], secrets, waits=waits)
+            plugin: Watch(registration.handlers[name], spec.semantic, secrets, waits=waits)
             for plugin, registration in registrations.items()
             if name in registration.handlers
         }
@@ -184,7 +187,7 @@ class WatchedRegistry(QuietRegistry):
         self._dispatcher.trail.sink = hear
         self._dispatcher.add([_with(registrations[p], name, w) for p, w in watches.items()])
         result, error = self._result(spec, (*value, payload), secrets, waits=waits)
-        steps = [watches[h.plugin_name].step(self._info(h), spec.semantic) for h in called]
+        steps = [watches[h.plugin_name].step(self._info(h)) for h in called]
         return Fired(tuple(steps), result, error)
 
     def _result(
