@@ -45,7 +45,10 @@ def described(annotation: ast.expr | None) -> frozenset[str]:
         >>> see("Allow | Deny"), see("Optional[list[str]]"), see("Mapping[str, Any]")
         (['Allow', 'Deny'], ['None', 'list'], [])
     """
-    return frozenset(_described(annotation) or ())
+    try:
+        return frozenset(_described(annotation) or ())
+    except RecursionError:  # a union of a thousand types is not judged
+        return frozenset()
 
 
 def _described(node: ast.expr | None) -> AbstractSet[str] | None:
