@@ -1,4 +1,4 @@
-"""What commands are given: hooks and plugins by name, and how shells complete these."""
+"""What commands are given: hooks, capabilities, plugins, and how shells complete their names."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from click.shell_completion import CompletionItem
 
 from stigmem_hookspecs import HOOK_SPECS
 from stigmem_hookspecs.markers import HookSpec
+from stigmem_plugins.capabilities import CAPABILITY_ALLOWLIST, Capability
 from stigmem_plugins.cli.output import NotFound
 from stigmem_plugins.discovery import installed_distributions
 from stigmem_plugins.errors import StigmemPluginError, suggest
@@ -44,6 +45,33 @@ class HookName(click.ParamType):  # type: ignore[type-arg]  # generic in new ver
             for name, spec in HOOK_SPECS.items()
             if name.startswith(incomplete)
         ]
+
+
+class CapabilityName(click.ParamType):  # type: ignore[type-arg]  # the same
+    """The name of a capability; a command gets the `Capability`."""
+
+    name = "capability"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> Capability:
+        """Look the capability up.
+
+        Raises:
+            NotFound: There is none; the nearest is suggested.
+        """
+        del param, ctx
+        if value not in CAPABILITY_ALLOWLIST:
+            message = f"unknown capability {value!r}{suggest(value, CAPABILITY_ALLOWLIST)}"
+            raise NotFound(message, f"the capabilities are {', '.join(Capability)}")
+        return Capability(value)
+
+    def shell_complete(
+        self, ctx: click.Context, param: click.Parameter, incomplete: str
+    ) -> list[CompletionItem]:
+        """The capabilities that begin so."""
+        del ctx, param
+        return [CompletionItem(each) for each in Capability if each.startswith(incomplete)]
 
 
 def complete_plugin(
