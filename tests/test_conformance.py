@@ -247,6 +247,12 @@ def test_everything_that_is_wrong_is_said_at_once():
         ("recall_rank", lambda ctx, v, **_: v[0].update(a=1) or {}, "unchanged-payload", "value"),
         ("post_assert_persist", boom, "payload", "raised ValueError: boom"),
         (
+            "recall_filter",
+            lambda ctx, v, **_: [each.update(scope="x") or each for each in v],
+            "unchanged-payload",
+            "changes the host's value",
+        ),
+        (
             "migration_register",
             lambda ctx, v, **_: [*v, Migration("other", 1, "SELECT 1", "x")],
             "payload",
@@ -512,6 +518,21 @@ def test_a_required_setting_must_be_set_for_the_test(monkeypatch):
     assert findings["configuration"].message == (
         "without STIGMEM_PLUGIN_EXAMPLE_PLUGIN_API_KEY an operator is told what is missing"
     )
+
+
+def test_secrets_are_not_repeated(monkeypatch):
+    """What is configured as a secret is masked, as in a node."""
+
+    @attrs.frozen
+    class Login:
+        api_key: str = attrs.field(repr=False)
+
+    def leaky(ctx, **_):
+        raise ValueError(f"login with {ctx.config.api_key} failed")
+
+    monkeypatch.setenv("STIGMEM_PLUGIN_EXAMPLE_PLUGIN_API_KEY", "hunter2")
+    said = failure(of_handler("capability_check", leaky, config_schema=Login))
+    assert "raised ValueError: login with *** failed" in said
 
 
 def test_a_schema_must_be_one_and_accept_its_own_defaults():
