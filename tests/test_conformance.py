@@ -102,7 +102,7 @@ def test_a_plugin_that_does_everything_right_passes_every_check():
             "payload",
             "fewer-keywords",
             "surplus-keywords",
-            "unchanged-payload",
+            "unchanged",
             "no-handles",
             "capabilities",
         ],
@@ -225,9 +225,9 @@ def test_everything_that_is_wrong_is_said_at_once():
         "fail  fewer-keywords  example-plugin.guard (pre_assert_authorize)\n"
         "      raised AttributeError: 'NoneType' object has no attribute 'source' when a host "
         "leaves out req\n"
-        "      to do: do without req, or name what the handler cannot do without as a keyword "
-        "that has no default: then it is never called without it\n"
-        "fail  unchanged-payload  example-plugin.rewrite (pre_recall_rewrite)\n"
+        "      to do: do without req; or name what you need without a default, and the handler "
+        "is never called without it\n"
+        "fail  unchanged  example-plugin.rewrite (pre_recall_rewrite)\n"
         "      changes the host's value\n"
         "      to do: change a copy: {**value, …}, value.model_copy(update={…}), attrs.evolve(…)"
     )
@@ -244,8 +244,14 @@ def test_everything_that_is_wrong_is_said_at_once():
         ("tenant_resolve", lambda ctx, v, **_: "acme", "payload", "a str, not a TenantContext"),
         ("recall_rank", lambda ctx, v, **_: {"a": "1"}, "payload", "expected finite real numbers"),
         ("recall_rank", lambda ctx, v, *, depth, **_: {}, "payload", "missing 1 required keyword"),
-        ("recall_rank", lambda ctx, v, **_: v[0].update(a=1) or {}, "unchanged-payload", "value"),
+        ("recall_rank", lambda ctx, v, **_: v[0].update(a=1) or {}, "unchanged", "value"),
         ("post_assert_persist", boom, "payload", "raised ValueError: boom"),
+        (
+            "recall_filter",
+            lambda ctx, v, **_: [each.update(scope="x") or each for each in v],
+            "unchanged",
+            "changes the host's value",
+        ),
         (
             "migration_register",
             lambda ctx, v, **_: [*v, Migration("other", 1, "SELECT 1", "x")],
@@ -273,7 +279,7 @@ def test_everything_that_is_wrong_is_said_at_once():
         (
             "post_assert_audit",
             lambda ctx, *, req=None, **_: req and req.derived_from.append(1),
-            "unchanged-payload",
+            "unchanged",
             "changes the host's req",
         ),
     ],
@@ -512,6 +518,21 @@ def test_a_required_setting_must_be_set_for_the_test(monkeypatch):
     assert findings["configuration"].message == (
         "without STIGMEM_PLUGIN_EXAMPLE_PLUGIN_API_KEY an operator is told what is missing"
     )
+
+
+def test_secrets_are_not_repeated(monkeypatch):
+    """What is configured as a secret is masked, as in a node."""
+
+    @attrs.frozen
+    class Login:
+        api_key: str = attrs.field(repr=False)
+
+    def leaky(ctx, **_):
+        raise ValueError(f"login with {ctx.config.api_key} failed")
+
+    monkeypatch.setenv("STIGMEM_PLUGIN_EXAMPLE_PLUGIN_API_KEY", "hunter2")
+    said = failure(of_handler("capability_check", leaky, config_schema=Login))
+    assert "raised ValueError: login with *** failed" in said
 
 
 def test_a_schema_must_be_one_and_accept_its_own_defaults():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from copy import deepcopy
 from functools import partial
 from typing import Any
@@ -13,7 +13,7 @@ from attrs import evolve, frozen
 from stigmem_hookspecs.markers import HookSpec
 from stigmem_plugins.combiners import FOLDS, adrive, drive
 from stigmem_plugins.deadlines import awaited, limited
-from stigmem_plugins.errors import FAILURES, PluginExecutionError, describe
+from stigmem_plugins.errors import FAILURES, PluginExecutionError, bounded, describe
 from stigmem_plugins.shim import Called, Handler
 from stigmem_plugins.testing.loops import run
 from stigmem_plugins.testing.payloads import VALUE, result_type
@@ -85,7 +85,7 @@ def attempt(
         else:
             result = drive(fold([limited(handler, bulkheads)], **_named(value)), keywords)
     except PluginExecutionError:
-        problem: Problem | None = _problem(blame.problem)
+        problem: Problem | None = _problem(blame.problem, handler.secrets)
     else:
         problem = _wrong_type(result, result_type(spec.name))
     return Attempt(problem, changed())
@@ -95,10 +95,10 @@ def _named(value: list[Any]) -> dict[str, Any]:
     return dict(zip((VALUE,), value, strict=False))
 
 
-def _problem(blamed: BaseException | str) -> Problem:
+def _problem(blamed: BaseException | str, secrets: Iterable[str]) -> Problem:
     if isinstance(blamed, BaseException):
-        return Problem(f"raised {describe(blamed)}", getattr(blamed, "fix", None))
-    return Problem(blamed)
+        return Problem(f"raised {describe(blamed, secrets)}", getattr(blamed, "fix", None))
+    return Problem(bounded(blamed, secrets))
 
 
 def _wrong_type(result: Any, expected: type[Any] | None) -> Problem | None:
@@ -112,7 +112,9 @@ def _watch(payload: Mapping[str, Any]) -> Callable[[], tuple[str, ...]]:
 
     The list that is a positional value may be taken apart, but what is in it is the host's.
     """
-    parts = {name: list(each) if isinstance(each, list) else each for name, each in payload.items()}
+    parts = dict(payload)
+    if isinstance(payload.get(VALUE), list):
+        parts[VALUE] = list(payload[VALUE])
     before = dict(_copies(parts))
     return lambda: tuple(name for name, copy in before.items() if parts[name] != copy)
 

@@ -87,8 +87,8 @@ def conformance(
         fail  fewer-keywords  example.guard (pre_assert_authorize)
               raised AttributeError: 'NoneType' object has no attribute 'source' when a host \
 leaves out req
-              to do: do without req, or name what the handler cannot do without as a keyword that \
-has no default: then it is never called without it
+              to do: do without req; or name what you need without a default, and the handler is \
+never called without it
     """
     __tracebackhide__ = True
     given: object = factory

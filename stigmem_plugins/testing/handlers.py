@@ -20,7 +20,7 @@ from stigmem_plugins.workers import Bulkheads
 PAYLOAD: Final = "payload"
 FEWER: Final = "fewer-keywords"
 SURPLUS: Final = "surplus-keywords"
-UNCHANGED: Final = "unchanged-payload"
+UNCHANGED: Final = "unchanged"
 NO_HANDLES: Final = "no-handles"
 FAKES: Final = "any-handles"
 
@@ -113,8 +113,8 @@ class HandlerCheck:
                 names = ", ".join(left_out)
                 message = f"{problem.text} when a host leaves out {names}"
                 hint = (
-                    f"do without {names}, or name what the handler cannot do without as a "
-                    "keyword that has no default: then it is never called without it"
+                    f"do without {names}; or name what you need without a default, and the "
+                    "handler is never called without it"
                 )
                 return self._found(FEWER, Level.FAIL, message, hint)
         return self._found(FEWER, Level.OK, "does without the keywords that it does not require")
