@@ -13,12 +13,13 @@ from stigmem_plugins.cli import demo as demonstration
 from stigmem_plugins.cli.listing import describe_plugin, find, list_plugins, names
 from stigmem_plugins.cli.order import order_command
 from stigmem_plugins.cli.output import Failed, print_json, show_listing, show_plugin
+from stigmem_plugins.cli.run import ProgramGroup, run_command
 from stigmem_plugins.cli.signing import sign_command, trust_group, verify_command
 from stigmem_plugins.errors import StigmemPluginError
 from stigmem_plugins.settings import PluginSettings
 
 
-class PluginCommands(click.Group):
+class PluginCommands(ProgramGroup):
     """A group whose commands report the layer's errors in two lines, without a traceback."""
 
     def invoke(self, ctx: click.Context) -> Any:
@@ -77,6 +78,7 @@ def demo_command() -> None:
 
 
 main.add_command(order_command)
+main.add_command(run_command)
 main.add_command(sign_command)
 main.add_command(verify_command)
 main.add_command(trust_group)
