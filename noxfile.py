@@ -119,10 +119,12 @@ def wheel(session: nox.Session) -> None:
     session.run("python", "-m", "pip", "wheel", "--quiet", "--no-deps", f"--wheel-dir={place}", ".")
     (built,) = place.glob("*.whl")
     session.install("--force-reinstall", str(built), *group("tests"))
-    for folder in ("tests", "docs"):
-        shutil.copytree(folder, place / folder, ignore=shutil.ignore_patterns("_build"))
-    for file in ("README.md", "conftest.py", "pyproject.toml"):
-        shutil.copy(file, place)
+    left = {"stigmem_plugins", "hookspecs", ".git", ".nox", "dist"}
+    for each in (path for path in Path().iterdir() if path.name not in left):
+        if each.is_dir():
+            shutil.copytree(each, place / each, ignore=shutil.ignore_patterns("_build"))
+        else:
+            shutil.copy(each, place)
     session.chdir(place)
     imported = "import stigmem_hookspecs as h, stigmem_plugins as p; print(h.__file__, p.__file__)"
     files = str(session.run("python", "-c", imported, silent=True)).split()
