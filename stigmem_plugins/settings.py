@@ -19,6 +19,7 @@ TRUST_POLICY: Final = f"{PREFIX}TRUST_POLICY"
 TRUSTED_ROOT: Final = f"{PREFIX}TRUSTED_ROOT"
 PLUGIN_DIR: Final = f"{PREFIX}DIR"
 UNSIGNED_ACK: Final = f"{PREFIX}UNSIGNED_ACK"
+"""`i-understand-plugins-are-unsigned`, without which stigmem-node lets nobody turn signing off."""
 SETTING_NAMES: Final = frozenset(
     {
         SIGNING_REQUIRED,
@@ -98,12 +99,9 @@ class PluginSettings:
     plugin_trusted_root: str | None = None
     """A file with the keys of a Sigstore instance, in the place of the pinned one."""
     plugin_dir: str | None = None
-<<<<<<< HEAD
     """A directory of plugins besides the node's environment."""
-=======
     signing_off: str = SIGNING_OFF
     """What an operator sets to do without signatures, for hints."""
->>>>>>> 7e6f43c8d030e53c59870890a6b3f310dbfdedce
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str] | None = None) -> Self:

@@ -17,39 +17,20 @@ from stigmem_plugins.cli.listing import describe_plugin, find, list_plugins, nam
 from stigmem_plugins.cli.loaded import ask_loaded
 from stigmem_plugins.cli.new import new_command
 from stigmem_plugins.cli.order import order_command
-<<<<<<< HEAD
 from stigmem_plugins.cli.output import print_json, show_listing, show_plugin
 from stigmem_plugins.cli.parameters import complete_plugin
 from stigmem_plugins.cli.report import report_command
-=======
-from stigmem_plugins.cli.output import Failed, print_json, show_listing, show_plugin
-from stigmem_plugins.cli.run import ProgramGroup, run_command
->>>>>>> 7e6f43c8d030e53c59870890a6b3f310dbfdedce
+from stigmem_plugins.cli.run import run_command
 from stigmem_plugins.cli.signing import sign_command, trust_group, verify_command
 from stigmem_plugins.settings import PluginSettings
 
 
-<<<<<<< HEAD
 @click.group(
     cls=PluginCommands,
     name="stigmem-plugins",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 @click.version_option(package_name="stigmem-plugins", message="stigmem-plugins %(version)s")
-=======
-class PluginCommands(ProgramGroup):
-    """A group whose commands report the layer's errors in two lines, without a traceback."""
-
-    def invoke(self, ctx: click.Context) -> Any:
-        """Run the command that was asked for."""
-        try:
-            return super().invoke(ctx)
-        except StigmemPluginError as error:
-            raise Failed(error.message, error.fix) from error
-
-
-@click.group(cls=PluginCommands, name="stigmem-plugins")
->>>>>>> 7e6f43c8d030e53c59870890a6b3f310dbfdedce
 def main() -> None:
     """Look at the plugins of a Stigmem node.
 
@@ -136,11 +117,8 @@ main.add_command(doctor_command)
 main.add_command(explain_command)
 main.add_command(new_command)
 main.add_command(order_command)
-<<<<<<< HEAD
 main.add_command(report_command)
-=======
 main.add_command(run_command)
->>>>>>> 7e6f43c8d030e53c59870890a6b3f310dbfdedce
 main.add_command(sign_command)
 main.add_command(verify_command)
 main.add_command(trust_group)

@@ -9,13 +9,14 @@ from typing import Any, Final
 import click
 
 from stigmem_plugins.cli.output import BadInput, CouldNotCheck, Failed
+from stigmem_plugins.cli.run import ProgramGroup
 from stigmem_plugins.errors import StigmemPluginError, describe
 
 CLOSED_PIPE: Final = 141
 """The exit code where nobody reads on, as in `… | head -1`: what shells call SIGPIPE."""
 
 
-class PluginCommands(click.Group):
+class PluginCommands(ProgramGroup):
     """A group whose commands end with `error:` and `hint:` and an exit code, never a traceback.
 
     It is the same as a command of its own and mounted in another group.
