@@ -77,11 +77,10 @@ def run_command(
     workers do, have the node's layer again.
 
     \b
-    Examples:
-      stigmem-plugins run stigmem-node
-      stigmem-plugins run stigmem plugins list --json
-      stigmem-plugins run -m uvicorn stigmem_node.main:app
-    """  # noqa: D301  # \b keeps click from filling up the examples
+        stigmem-plugins run stigmem-node
+        stigmem-plugins run stigmem plugins list --json
+        stigmem-plugins run -m uvicorn stigmem_node.main:app
+    """  # noqa: D301  # click's mark for text that is not wrapped
     bridge.install()
     found = _module(program, arguments) if as_module else _script(program, arguments)
     if isinstance(context.find_root().command, ProgramGroup):
