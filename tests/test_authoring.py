@@ -306,7 +306,7 @@ BAD_RETURNS = {
     "one branch only": (VOTER, "if identity:\n        return Allow()", "fail"),
     "the end of a chain": (
         VOTER,
-        "if identity == 1:\n        return Allow()\n    elif identity == 2:\n        return Allow()",
+        "if identity == 1:\n        return Allow()\n    elif identity:\n        return Allow()",
         "warn",
     ),
     "a chain that passes": (

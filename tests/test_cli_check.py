@@ -6,7 +6,6 @@ import json
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +19,7 @@ from stigmem_plugins.findings import Finding, Level, Place
 from stigmem_plugins.testing.sigstore import LocalAuthority
 from stigmem_plugins.testing.wheels import build_wheel
 from tests.authored import PYPROJECT, author, handling, write
-from tests.signed import PUBLISHER, good_wheel, sign_anyway
+from tests.signed import good_wheel, sign_anyway
 
 ROOT = Path(__file__).parents[1]
 GOOD = handling("pre_assert_authorize", "def h(ctx, **_): return Allow()")
@@ -38,13 +37,14 @@ def _settings(
     authority: LocalAuthority,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """The authority's root is the one in force."""
+    """The authority's root is the one in force, and no pyproject.toml of this project near."""
     for name in ("TRUSTED_PUBLISHERS", "TRUST_POLICY", "DIR", "SIGNING_REQUIRED"):
         monkeypatch.delenv(f"STIGMEM_PLUGIN_{name}", raising=False)
     for name in ("COLUMNS", "FORCE_COLOR"):
         monkeypatch.delenv(name, raising=False)
     root = authority.write_trusted_root(tmp_path_factory.mktemp("root") / "root.json")
     monkeypatch.setenv("STIGMEM_PLUGIN_TRUSTED_ROOT", str(root))
+    monkeypatch.chdir(root.parent)
 
 
 def run(*arguments: str | Path) -> Result:
@@ -325,7 +325,9 @@ def test_sarif_places_are_uris_and_never_missing() -> None:
 
 def fences(page: Path, language: str) -> list[str]:
     """The code blocks of a page in one language."""
-    return re.findall(rf"^```{language}\n(.*?)^```$", page.read_text("utf-8"), re.M | re.S)
+    return re.findall(
+        rf"^```{language}\n(.*?)^```$", page.read_text("utf-8"), re.MULTILINE | re.DOTALL
+    )
 
 
 def test_the_plugin_of_the_readme_passes(tmp_path: Path) -> None:
@@ -342,7 +344,7 @@ def test_the_plugins_of_the_guide_pass(tmp_path: Path) -> None:
     (pyproject,) = fences(guide, "toml")
     blocks = [each for each in fences(guide, "python") if not re.search("def test_|>>>", each)]
     source = "\n".join(blocks)
-    factories = re.findall(r"^def (\w*manifest)\(", source, re.M)
+    factories = re.findall(r"^def (\w*manifest)\(", source, re.MULTILINE)
     assert len(factories) > 1
     points = "".join(f'{each} = "example_stigmem_plugin:{each}"\n' for each in factories)
     tree = author(
@@ -399,10 +401,3 @@ def test_a_tree_without_a_plugin_is_named_by_its_metadata(tmp_path: Path) -> Non
     ):
         last = run(author(tmp_path, GOOD, pyproject=text)).stdout.splitlines()[-1]
         assert last.startswith(f"{name or tmp_path}: ") or not name
-
-
-@pytest.fixture(autouse=True)
-def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """No pyproject.toml of this project is near."""
-    monkeypatch.chdir(tmp_path)
-    yield
