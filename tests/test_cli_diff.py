@@ -256,6 +256,8 @@ def test_what_only_running_can_tell(tmp_path: Path) -> None:
     three = wheel(tmp_path, "1.0.2", "capabilities=find(), hooks={'audit_emit': h}")
     assert run(one, three).exit_code == 1
     assert document(three, one)["unknown"] == ["the capabilities of the old example-plugin"]
+    four = wheel(tmp_path, "1.0.3", "hooks=find()")
+    assert document(one, four)["unknown"] == ["the hooks of the new example-plugin"]
 
 
 def test_a_plugin_more(tmp_path: Path) -> None:
