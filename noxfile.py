@@ -91,6 +91,8 @@ def typing(session: nox.Session) -> None:
     """Check types with mypy, strictly."""
     session.install("--editable", ".", *group("typing"))
     session.run("mypy")
+    examples = sorted(map(str, Path("docs/examples").glob("*.py")))
+    session.run("mypy", *examples, env={"MYPYPATH": "docs/examples:hookspecs"})
 
 
 @nox.session(python=MEASURED)
@@ -117,10 +119,12 @@ def wheel(session: nox.Session) -> None:
     session.run("python", "-m", "pip", "wheel", "--quiet", "--no-deps", f"--wheel-dir={place}", ".")
     (built,) = place.glob("*.whl")
     session.install("--force-reinstall", str(built), *group("tests"))
-    for folder in ("tests", "docs"):
-        shutil.copytree(folder, place / folder, ignore=shutil.ignore_patterns("_build"))
-    for file in ("README.md", "conftest.py", "pyproject.toml"):
-        shutil.copy(file, place)
+    left = {"stigmem_plugins", "hookspecs", ".git", ".nox", "dist"}
+    for each in (path for path in Path().iterdir() if path.name not in left):
+        if each.is_dir():
+            shutil.copytree(each, place / each, ignore=shutil.ignore_patterns("_build"))
+        else:
+            shutil.copy(each, place)
     session.chdir(place)
     imported = "import stigmem_hookspecs as h, stigmem_plugins as p; print(h.__file__, p.__file__)"
     files = str(session.run("python", "-c", imported, silent=True)).split()
@@ -150,3 +154,10 @@ def demo(session: nox.Session) -> None:
     """Run the demonstration that the README starts with."""
     session.install(".")
     session.run("python", "-m", "stigmem_plugins", "demo")
+
+
+@nox.session(python=MEASURED)
+def pictures(session: nox.Session) -> None:
+    """Make the README's recording and the pictures of a report anew; needs Chromium."""
+    session.install("--editable", ".")
+    session.run("python", "-m", "docs.pictures", *session.posargs)

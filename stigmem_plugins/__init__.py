@@ -59,8 +59,9 @@ from stigmem_plugins.registry import HookRegistry
 from stigmem_plugins.trust.decision import PluginSigningInfo
 
 if TYPE_CHECKING:
+    from stigmem_plugins.audit_log import AuditLog, event_facts
     from stigmem_plugins.discovery import ENTRY_POINT_GROUP
-    from stigmem_plugins.health import PluginHealthReport
+    from stigmem_plugins.health import PluginHealthReport, health_payload
     from stigmem_plugins.loading import DiscoveredPlugin, resolve_plugin_dependencies
     from stigmem_plugins.settings import PluginSettings
     from stigmem_plugins.startup import discover_plugin_manifests, register_discovered_plugins
@@ -78,6 +79,7 @@ __all__ = [
     "SYSTEM_TENANT",
     "Allow",
     "AuditEvent",
+    "AuditLog",
     "Band",
     "Capability",
     "CapabilityError",
@@ -116,8 +118,10 @@ __all__ = [
     "VotingDecision",
     "allow_unsigned_development_override",
     "discover_plugin_manifests",
+    "event_facts",
     "get_registry",
     "handler_timeout",
+    "health_payload",
     "hookimpl",
     "register_core_handler",
     "register_discovered_plugins",
@@ -127,6 +131,7 @@ __all__ = [
 ]
 
 _LATER: Final = {
+    "AuditLog": "audit_log",
     "ENTRY_POINT_GROUP": "discovery",
     "DiscoveredPlugin": "loading",
     "PluginHealthReport": "health",
@@ -134,6 +139,8 @@ _LATER: Final = {
     "PluginTrustPolicy": "trust.policy",
     "allow_unsigned_development_override": "trust.gates",
     "discover_plugin_manifests": "startup",
+    "event_facts": "audit_log",
+    "health_payload": "health",
     "register_discovered_plugins": "startup",
     "require_verified_signature": "trust.gates",
     "resolve_plugin_dependencies": "loading",

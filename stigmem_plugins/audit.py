@@ -18,9 +18,13 @@ log = logging.getLogger("stigmem.plugins.registry")
 
 ACTOR_URI: Final = "system:plugin-registry"
 PLUGIN_REGISTERED: Final = "plugin.registered"
+"""A plugin was registered."""
 REGISTRATION_FAILED: Final = "plugin.registration_failed"
+"""A plugin was refused; of one that was never loaded, less is known."""
 HANDLER_DENIED: Final = "plugin.handler_denied"
+"""A voting handler denied an operation."""
 HANDLER_ERROR: Final = "plugin.handler_error"
+"""A handler raised, overran its deadline, or returned what its hook does not take."""
 EVENT_TYPES: Final = (PLUGIN_REGISTERED, REGISTRATION_FAILED, HANDLER_DENIED, HANDLER_ERROR)
 
 _emitting: ContextVar[tuple[AuditTrail, ...]] = ContextVar("stigmem_emitting", default=())

@@ -12,7 +12,8 @@ from stigmem_hookspecs import ALLOW_SINGLETON, HOOK_SPECS
 from stigmem_hookspecs.markers import HookSpec
 from stigmem_plugins.dispatch import Dispatcher
 from stigmem_plugins.errors import suggest
-from stigmem_plugins.plans import RULES, Function, compiled
+from stigmem_plugins.outline import RULES, compiled
+from stigmem_plugins.plans import Function
 
 
 class HookCallers:

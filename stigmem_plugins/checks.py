@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterable
 from typing import Any, Final
 
 from attrs import frozen
-from packaging.specifiers import SpecifierSet
 from packaging.version import Version
 
 from stigmem_hookspecs import HOOK_SPECS
@@ -20,12 +19,19 @@ from stigmem_plugins.registration import Candidate, Registration
 from stigmem_plugins.signatures import read_keywords
 
 DUPLICATE: Final = "duplicate"
+"""Its name is taken."""
 MANIFEST_INVALID: Final = "manifest_invalid"
+"""It cannot be loaded, its manifest has faults, or it requires another node version."""
 CONFIG_VALIDATE: Final = "config_validate"
+"""The settings do not fit its configuration, or a `config_validate` handler denies it."""
 CONFIG_EXCEPTION: Final = "config_exception"
+"""A `config_validate` handler raised."""
 CONFIG_RESULT: Final = "config_result"
+"""A `config_validate` handler returned no vote."""
 DEPENDENCY: Final = "dependency"
+"""A plugin that it depends on is missing, or there is a circle."""
 SIGNATURE: Final = "signature"
+"""It is not signed, not by a trusted publisher, or its files are not those signed."""
 REASONS: Final = (
     DUPLICATE,
     MANIFEST_INVALID,
@@ -91,6 +97,8 @@ def duplicate(name: str) -> Refusal:
 
 def check_compatible(candidate: Candidate, stage: Stage) -> None:
     """The node's version is one that the plugin can run on; alphas and betas count."""
+    from packaging.specifiers import SpecifierSet  # noqa: PLC0415  # as in `manifest`
+
     manifest, host = candidate.manifest, Version(stage.terms.stigmem_version)
     if not SpecifierSet(manifest.requires_stigmem).contains(host, prereleases=True):
         message = (

@@ -15,7 +15,7 @@ from stigmem_plugins.combiners import ASYNCHRONOUS, FOLDS, Reporter, adrive, dri
 from stigmem_plugins.deadlines import awaited, limited
 from stigmem_plugins.errors import PluginExecutionError
 from stigmem_plugins.manager import AfterTrace, BeforeTrace
-from stigmem_plugins.plans import Exits, Function, Plan, Shape
+from stigmem_plugins.plans import Exits, Function, Plan, Shape, silent
 from stigmem_plugins.shim import Answered, Called
 from stigmem_plugins.workers import Bulkheads
 
@@ -139,6 +139,8 @@ def _planned(
     spec: HookSpec, handlers: tuple[Called, ...], report: Reporter, *, asynchronous: bool
 ) -> Function:
     """A function that fires a hook by its plan, and by its fold what no plan is made for."""
+    if not handlers:
+        return silent(spec.semantic, asynchronous=asynchronous)
     fold, run = FOLDS[spec.semantic], adrive if asynchronous else drive
     shapes: dict[Shape, Function] = {}
 

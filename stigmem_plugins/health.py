@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any, Final
 
 from attrs import frozen
 
@@ -14,6 +14,9 @@ from stigmem_plugins.errors import FAILURES, bounded, describe
 from stigmem_plugins.registration import Registration
 from stigmem_plugins.shim import discard
 from stigmem_plugins.workers import Bulkheads
+
+if TYPE_CHECKING:
+    from stigmem_plugins.registry import HookRegistry
 
 
 @frozen
@@ -64,6 +67,48 @@ def poll(
         checked_at=datetime.now(UTC),
         error_summary=error,
     )
+
+
+_WORST_LAST: Final = (
+    PluginHealthStatus.HEALTHY,
+    PluginHealthStatus.UNKNOWN,
+    PluginHealthStatus.DEGRADED,
+    PluginHealthStatus.UNHEALTHY,
+)
+
+
+def health_payload(registry: HookRegistry) -> dict[str, Any]:
+    """What a host's health endpoint can say of its plugins, as JSON values.
+
+    It shows the last `poll_plugin_health()`, and asks nobody: an endpoint may be asked often.
+
+    Example:
+        >>> from stigmem_plugins import HookRegistry, PluginManifest
+        >>> registry = HookRegistry()
+        >>> registry.register_plugin(PluginManifest("example-plugin", "1.0.0"))
+        >>> _ = registry.poll_plugin_health()
+        >>> payload = health_payload(registry)
+        >>> payload["status"], [plugin["name"] for plugin in payload["plugins"]]
+        ('unknown', ['example-plugin'])
+    """
+    reports = registry.plugin_health_reports()
+    worst = max((_WORST_LAST.index(each.status) for each in reports), default=0)
+    return {
+        "status": _WORST_LAST[worst].value,
+        "plugins": [
+            {
+                "name": each.plugin_name,
+                "version": each.plugin_version,
+                "status": each.status.value,
+                "message": each.message,
+                "error": each.error_summary,
+                "checked_at": each.checked_at.isoformat(),
+            }
+            for each in reports
+        ],
+        "stuck_calls": registry.stuck_calls(),
+        "audit_failures": registry.audit_failures,
+    }
 
 
 def _ask(check: Callable[..., Any], registration: Registration) -> tuple[PluginHealth, str | None]:

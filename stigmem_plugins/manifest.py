@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final, Never
 
 from attrs import fields, frozen
-from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.version import InvalidVersion, Version
 
 from stigmem_hookspecs import HOOK_SPECS
@@ -142,6 +141,9 @@ def _version(given: Any, faults: list[str]) -> Any:
 
 
 def _specifier(given: Any, faults: list[str]) -> Any:
+    # packaging's module brings subprocess and platform: a node without plugins needs neither.
+    from packaging.specifiers import InvalidSpecifier, SpecifierSet  # noqa: PLC0415
+
     try:
         SpecifierSet(given)
     except (InvalidSpecifier, TypeError, AttributeError):

@@ -54,29 +54,46 @@ def collectors() -> Collectors:
         fix = "install stigmem-plugins[prometheus], or leave emit_metrics off"
         raise StigmemPluginError(message, fix=fix) from None
     try:
-        return _collect(Counter, Gauge, Histogram)
+        return declare(Counter, Gauge, Histogram)
     except ValueError as error:
         message = f"metrics are on, and something else has their names: {describe(error)}"
         fix = "let one plugin layer alone emit metrics in this process"
         raise StigmemPluginError(message, fix=fix) from None
 
 
-def _collect(counter: type[Counter], gauge: type[Gauge], histogram: type[Histogram]) -> Collectors:
+def declare(counter: type[Counter], gauge: type[Gauge], histogram: type[Histogram]) -> Collectors:
+    """Make every collector, with the classes given: the only place that names them.
+
+    Args:
+        counter: Prometheus' class, or something called like it.
+        gauge: The same.
+        histogram: The same.
+    """
     by_hook, by_handler, prefix = ["hook"], ["hook", "plugin"], "stigmem_plugin_"
     return Collectors(
-        counter(f"{prefix}hook_fire_total", "Fires of a hook.", by_hook),
-        counter(f"{prefix}handler_invocation_total", "Calls of a plugin's handlers.", by_handler),
+        counter(f"{prefix}hook_fire_total", "How often a hook was fired.", by_hook),
+        counter(
+            f"{prefix}handler_invocation_total",
+            "How often a plugin's handlers were called.",
+            by_handler,
+        ),
         counter(
             f"{prefix}handler_error_total",
-            "Handlers that raised, or returned something wrong.",
+            "How often a handler raised, or returned something wrong.",
             [*by_handler, "error_type"],
         ),
-        counter(f"{prefix}voting_decision_total", "Votes.", ["hook", "decision"]),
-        counter(f"{prefix}registration_total", "Registrations.", ["outcome", "reason"]),
+        counter(
+            f"{prefix}voting_decision_total",
+            "Voting fires, by what was decided.",
+            ["hook", "decision"],
+        ),
+        counter(
+            f"{prefix}registration_total", "Plugins registered or refused.", ["outcome", "reason"]
+        ),
         histogram(f"{prefix}hook_duration_seconds", "How long a fire takes.", by_hook),
         histogram(f"{prefix}handler_duration_seconds", "How long a handler takes.", by_handler),
-        gauge(f"{prefix}registered_count", "Registered plugins."),
-        gauge(f"{prefix}handlers_per_hook", "Handlers of a hook.", by_hook),
+        gauge(f"{prefix}registered_count", "Plugins registered now."),
+        gauge(f"{prefix}handlers_per_hook", "How many handlers a hook has.", by_hook),
     )
 
 

@@ -66,7 +66,7 @@ def discover_plugin_manifests(*, group: str = ENTRY_POINT_GROUP) -> tuple[Discov
         PluginDiscoveryError: Plugins cannot be loaded; every one is named.
         StigmemPluginError: A setting is malformed, or the node's own plugin layer is in use.
     """
-    terms = TrustTerms.of(PluginSettings.from_environment())
+    terms = TrustTerms.of(_settings())
     registry = get_registry()
     bridge.install()
     with registry._gate.joined(), FINDER.attempt() as serve:
@@ -94,7 +94,8 @@ def register_discovered_plugins(
         signing_required: Overrides the setting.
         signature_verifier: With `discover` the only gate, by default
             `require_verified_signature`; without, a further one after verification.
-        settings: The host's own settings object; default: the environment.
+        settings: The host's own settings object; default: that of the node which runs in this
+            process (see `bridge.node_settings`), else the environment.
         discover: Returns plugins that the host has found and loaded itself.
         ignore: Names of plugins to leave out. A plugin that is signed, or named like its
             distribution, is not even loaded; any other must be, to know its name.
@@ -109,7 +110,7 @@ def register_discovered_plugins(
         RegistryFrozenError: The registry is frozen, and there is something to add.
     """
     registry = get_registry() if registry is None else registry
-    source = PluginSettings.in_force(settings)
+    source = _settings(settings)
     terms = TrustTerms.of(source, required=signing_required)
     if source.plugin_auto_discovery_enabled:
         bridge.install()
@@ -129,6 +130,11 @@ def register_discovered_plugins(
         if freeze:
             registry._freeze(seal)
     return started
+
+
+def _settings(given: SettingsLike | None = None) -> PluginSettings:
+    """What a host, the node that runs here, or the environment says, in this order."""
+    return PluginSettings.in_force(bridge.node_settings() if given is None else given)
 
 
 @contextmanager
@@ -179,7 +185,7 @@ def _installed(
     registry: HookRegistry, terms: TrustTerms, ignore: Iterable[str]
 ) -> list[VettedPlugin]:
     """Vet what is installed and neither started, nor left out."""
-    unwanted = _unwanted(ignore)
+    unwanted = unwanted_plugins(ignore)
     installed = [
         distribution
         for distribution in installed_distributions(plugin_dir=terms.plugin_dir)
@@ -214,12 +220,12 @@ def _load(
     refusals: list[tuple[Rejected, Refusal]] = [
         (plugin, Refusal(SIGNATURE, error))
         for plugin in vetted
-        if (error := plugin.error or _served(plugin, serve))
+        if (error := plugin.error or served(plugin, serve))
     ]
     if refusals:
         raise registry._refuse(refusals)
     loaded: list[tuple[DiscoveredPlugin, PluginSigningInfo | None]] = []
-    for plugin in _dependencies_first(vetted):
+    for plugin in loading_order(vetted):
         try:
             loaded.append((load_vetted(plugin), plugin.decision))
         except PluginDiscoveryError as error:
@@ -232,8 +238,13 @@ def _load(
     return loaded
 
 
-def _served(plugin: VettedPlugin, serve: _Serve) -> PluginSignatureError | None:
-    """Let a verified plugin's modules be imported; why not, if they cannot be."""
+def served(plugin: VettedPlugin, serve: _Serve) -> PluginSignatureError | None:
+    """Let a verified plugin's modules be imported; why not, if they cannot be.
+
+    Args:
+        plugin: One that is not refused; an unsigned one needs nothing.
+        serve: What `FINDER.attempt()` yields.
+    """
     try:
         if plugin.verified is not None:
             serve(plugin.verified.files)
@@ -242,7 +253,7 @@ def _served(plugin: VettedPlugin, serve: _Serve) -> PluginSignatureError | None:
     return None
 
 
-def _dependencies_first(vetted: Sequence[VettedPlugin]) -> list[VettedPlugin]:
+def loading_order(vetted: Sequence[VettedPlugin]) -> list[VettedPlugin]:
     """The order of loading: signed plugins as their signed manifests say, then unsigned ones."""
     signed = {plugin.name: plugin.signed.depends_on for plugin in vetted if plugin.signed}
     try:
@@ -280,14 +291,19 @@ def _is_started(registry: HookRegistry, *plugins: Any) -> bool:
     return bool(plugins) and all(plugin.discovery_source() in known for plugin in plugins)
 
 
-def _unwanted(ignore: Iterable[str]) -> set[str]:
+def unwanted_plugins(ignore: Iterable[str] = ()) -> set[str]:
+    """The names of the plugins that a start leaves out.
+
+    Args:
+        ignore: Those that the host names; the node may do without others.
+    """
     return {*ignore, *bridge.superseded_plugins(installed_node_version())}
 
 
 def _wanted(
     registry: HookRegistry, found: Iterable[_Judged], ignore: Iterable[str]
 ) -> list[_Judged]:
-    unwanted, wanted = _unwanted(ignore), []
+    unwanted, wanted = unwanted_plugins(ignore), []
     for plugin, decide in found:
         if plugin.manifest.name in unwanted:
             _leave_out(registry, plugin.manifest.name, plugin.discovery_source())

@@ -20,6 +20,7 @@ from stigmem_plugins import (
     PluginExecutionError,
     RejectError,
     hookimpl,
+    outline,
     plans,
 )
 from stigmem_plugins.relay import Relay
@@ -28,7 +29,21 @@ from tests.support import manifest
 
 NAMES = [
     *("r", "exc", "self", "hook", "value", "payload", "ctx", "identity", "tenant", "request_id"),
-    *("at", "h0", "c0", "k_r", "result", "error", "totals", "other", "ALLOW", "weights", "depth"),
+    *(
+        "at",
+        "h0",
+        "c0",
+        "k_r",
+        "k0",
+        "K0",
+        "result",
+        "error",
+        "totals",
+        "other",
+        "ALLOW",
+        "weights",
+        "depth",
+    ),
 ]
 ERRORS = [ValueError("boom"), RejectError("no"), SystemExit(3), StopIteration(1), TimeoutError()]
 RESULTS: dict[str, list[Any]] = {
@@ -170,8 +185,9 @@ def run(coroutine: Any) -> Any:
 @contextmanager
 def unrolling(count: int) -> Iterator[None]:
     """Plans call up to this many handlers one by one."""
+    rules = {semantic: each._replace(unrolled=count) for semantic, each in outline.RULES.items()}
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(plans, "UNROLLED", count)
+        patch.setattr(plans, "RULES", rules)
         yield
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from tests.benchmarks.chart import draw
 from tests.benchmarks.rounds import Contender, ratios
-from tests.benchmarks.targets import TARGETS, Target
+from tests.benchmarks.targets import TARGETS, TOLERANCE, Target
 
 
 def test_a_contender_that_does_a_hundred_times_the_work_takes_many_times_as_long() -> None:
@@ -61,3 +61,14 @@ def test_the_chart_has_a_bar_for_everybody_fastest_first() -> None:
     texts = [text.text for text in root.iter(f"{svg}text")]
     assert "a & b" in texts
     assert "stigmem-plugins" in texts
+
+
+@pytest.mark.parametrize(("measured", "fails"), [(4.7, False), (4.8, True)])
+def test_a_target_that_could_not_be_reached_is_held_where_it_was_left(
+    measured: float, fails: bool
+) -> None:
+    """It still counts as missed, and nothing gets worse unseen."""
+    target = Target("case", "ours", 3.0, reached=4.3, why="it is far")
+    results = {"case": {"ours": measured}}
+    assert target.excess(results) > TOLERANCE
+    assert target.fails(results) is fails

@@ -45,6 +45,29 @@ def test_each_capability_opens_its_own_handle_and_no_other(capability: Capabilit
         assert raised.value.message == sentence
 
 
+@pytest.mark.parametrize(
+    ("capability", "accessor"),
+    [
+        ("facts.read", "get_facts_reader"),
+        ("facts.write", "get_facts_writer"),
+        ("recall.read", "get_recall_reader"),
+        ("recall.write", "get_recall_writer"),
+        ("audit.emit", "get_audit_emitter"),
+        ("audit.read", "get_audit_reader"),
+        ("federation.read", "get_federation_reader"),
+        ("federation.write", "get_federation_writer"),
+        ("identity.read", "get_identity_reader"),
+        ("tenant.read", "get_tenant_reader"),
+        ("tenant.write", "get_tenant_writer"),
+        ("config.read", "get_config_reader"),
+        ("network.outbound", "get_network_outbound"),
+    ],
+)
+def test_published_plugins_call_accessors_by_these_names(capability: str, accessor: str) -> None:
+    """However they are derived."""
+    assert Capability(capability).accessor == accessor
+
+
 def test_an_undeclared_capability_fails_the_handler_that_asks_for_it() -> None:
     """Registration succeeds; the fire fails closed."""
     registry = TestPluginRegistry.with_hooks(

@@ -14,10 +14,11 @@ from stigmem_plugins import (
     Allow,
     Deny,
     HookRegistry,
+    HookSemantic,
     PluginExecutionError,
     firing,
     hookimpl,
-    plans,
+    outline,
     register_discovered_plugins,
 )
 from stigmem_plugins.plans import Plan
@@ -121,16 +122,28 @@ def test_each_handler_gets_what_it_would_get_from_a_call_with_the_payload() -> N
     assert seen == expected * 2
 
 
+def test_hooks_whose_handlers_are_called_alike_share_one_code() -> None:
+    """Whatever their keywords are called: compiling is most of what a freeze costs."""
+    fires = []
+    for hook in ("pre_assert_transform", "pre_recall_rewrite"):
+        registry = registry_of(hook, lambda ctx, value, identity: value)
+        fires.append(registry._dispatcher.fires[HookSemantic.FILTER_CHAIN][hook])
+    other = registry_of(CHAIN, lambda ctx, value, tenant: value)
+    fires.append(other._dispatcher.fires[HookSemantic.FILTER_CHAIN][CHAIN])
+    assert len({fire.__code__.co_code for fire in fires}) == 1
+    assert [fire.__globals__["K0"] for fire in fires] == ["identity", "identity", "tenant"]
+
+
 def test_a_host_with_ever_new_keywords_does_not_fill_the_memory() -> None:
     """After some shapes of payload, further ones are fired without a plan, to the same effect."""
     seen: list[Any] = []
     registry = registry_of(TELL, lambda ctx, **keywords: seen.append(keywords))
     payloads = [{f"keyword_{number}": number} for number in range(firing.SHAPES + 5)]
-    compiled = plans.compiled.cache_info().currsize
+    compiled = outline.compiled.cache_info().currsize
     for payload in payloads:
         registry.fire_fire_and_forget(TELL, **payload)
     assert seen == payloads
-    assert plans.compiled.cache_info().currsize - compiled <= firing.SHAPES + 1
+    assert outline.compiled.cache_info().currsize - compiled <= firing.SHAPES + 1
 
 
 def test_scores_are_asked_for_anything_that_can_be_scored() -> None:

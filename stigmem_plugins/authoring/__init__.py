@@ -1,4 +1,5 @@
-"""What can be said of a plugin by reading it: a source tree, a wheel or an installed one.
+"""For authors: what can be said of a plugin by reading it, and a package to begin with.
 
-Nothing of the plugin is imported or run.
+What is read is a source tree, a wheel or an installed distribution; nothing of the plugin is
+imported or run.
 """

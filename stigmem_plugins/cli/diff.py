@@ -25,6 +25,7 @@ from stigmem_plugins.cli.output import (
     print_json,
     print_rows,
 )
+from stigmem_plugins.cli.parameters import complete_wheel_or_plugin
 from stigmem_plugins.cli.verification import terms_in_force
 from stigmem_plugins.discovery import installed_distributions
 from stigmem_plugins.errors import StigmemPluginError
@@ -36,8 +37,8 @@ _PLURALS: Final = {"capability": "capabilities", "hook": "hooks", PLUGIN: "plugi
 
 
 @click.command("diff")
-@click.argument("old", metavar="OLD")
-@click.argument("new", metavar="NEW")
+@click.argument("old", metavar="OLD", shell_complete=complete_wheel_or_plugin)
+@click.argument("new", metavar="NEW", shell_complete=complete_wheel_or_plugin)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.pass_context
 def diff_command(context: click.Context, old: str, new: str, *, as_json: bool) -> None:
@@ -49,7 +50,7 @@ def diff_command(context: click.Context, old: str, new: str, *, as_json: bool) -
     that could not be told.
 
     \b
-        stigmem-plugins diff example-plugin dist/example_plugin-1.1.0-py3-none-any.whl
+        stigmem-plugins diff example-plugin example_plugin-1.1.0-py3-none-any.whl
     """  # noqa: D301  # click's mark for text that is not wrapped
     terms = terms_in_force()
     try:

@@ -3,24 +3,22 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any, Final
 
 import attrs
 
-from stigmem_hookspecs import ALLOW_SINGLETON, HOOK_SPECS, Allow
-from stigmem_plugins.errors import ManifestError, PluginDependencyError, StigmemPluginError
+from stigmem_hookspecs import ALLOW_SINGLETON, Allow, AuditEvent
+from stigmem_plugins.checks import DEPENDENCY, DUPLICATE, MANIFEST_INVALID, Refusal
+from stigmem_plugins.cli.quiet import QuietRegistry
+from stigmem_plugins.errors import PluginDependencyError, StigmemPluginError
 from stigmem_plugins.loading import DiscoveredPlugin, duplicates
 from stigmem_plugins.manifest import PluginManifest
 from stigmem_plugins.ordering import dependency_order
 from stigmem_plugins.registry import HookRegistry
 from stigmem_plugins.settings import PluginSettings
-from stigmem_plugins.signatures import read_keywords
 from stigmem_plugins.startup import register_discovered_plugins
 from stigmem_plugins.trust.vetting import VettedPlugin
-
-AUDIT_HOOK: Final = "audit_emit"
 
 
 def loaded_as_at_start(load: Callable[[], None]) -> None:
@@ -59,7 +57,7 @@ def _allow(_ctx: object, *_args: object, **_: object) -> Allow:
     return ALLOW_SINGLETON
 
 
-def verdicts(plugins: Sequence[DiscoveredPlugin]) -> dict[str, StigmemPluginError | None]:
+def verdicts(plugins: Sequence[DiscoveredPlugin]) -> dict[str, Refusal | None]:
     """Put plugins through a node's start, each on its own merits.
 
     What depends on a refused plugin is judged as if that were there, so that every error is
@@ -69,19 +67,28 @@ def verdicts(plugins: Sequence[DiscoveredPlugin]) -> dict[str, StigmemPluginErro
         plugins: All that are installed and could be loaded.
 
     Returns:
-        By name of the plugin the error that it would be refused with, or None for one that is
-        accepted. Those that the node leaves out are missing.
+        By name of the plugin the refusal that it would meet, or None for one that is accepted.
+        Those that the node leaves out are missing.
     """
-    refused: dict[str, StigmemPluginError] = dict(duplicates(plugins))
+    refused = {name: Refusal(DUPLICATE, error) for name, error in duplicates(plugins).items()}
+    reasons: dict[str, str] = {}
+
+    def hear(event: AuditEvent) -> None:
+        reasons[event.metadata["plugin_name"]] = event.metadata.get("reason", "")
+
     unique = {p.manifest.name: p for p in plugins if p.manifest.name not in refused}
-    registry = HookRegistry()
     with warnings_off():
-        for name in _dependencies_first(unique, refused):
-            candidate = _candidate(unique[name], refused)
-            try:
-                _start(registry, lambda: [candidate])  # noqa: B023  # called at once
-            except StigmemPluginError as error:
-                refused[name] = error
+        registry = QuietRegistry()
+        try:
+            _start(registry, unique.values)  # most often nothing is wrong with any of them
+        except StigmemPluginError:
+            registry = QuietRegistry(hear)
+            for name in _dependencies_first(unique, refused):
+                candidate = _candidate(unique[name], refused)
+                try:
+                    _start(registry, lambda: [candidate])  # noqa: B023  # called at once
+                except StigmemPluginError as error:
+                    refused[name] = Refusal(reasons.get(name, MANIFEST_INVALID), error)
     return {**dict.fromkeys(registry.plugin_registration_order()), **refused}
 
 
@@ -109,30 +116,41 @@ def warnings_off() -> Iterator[None]:
 
 
 def _dependencies_first(
-    plugins: Mapping[str, DiscoveredPlugin], refused: dict[str, StigmemPluginError]
+    plugins: Mapping[str, DiscoveredPlugin], refused: dict[str, Refusal]
 ) -> tuple[str, ...]:
     """The order of registration; of each circle the plugin that a start blames is refused."""
     graph = {name: plugin.manifest.depends_on for name, plugin in plugins.items()}
+    found = circles(graph)
+    refused.update({name: Refusal(DEPENDENCY, error) for name, error in found.items()})
+    return dependency_order({name: graph[name] for name in graph.keys() - found.keys()})
+
+
+def circles(graph: Mapping[str, Collection[str]]) -> dict[str, PluginDependencyError]:
+    """The circles in which plugins depend on each other.
+
+    Args:
+        graph: For each plugin the names of those it depends on.
+
+    Returns:
+        The error of each circle, by the name of the plugin that a start blames for it.
+
+    Example:
+        >>> [str(error) for error in circles({"app": ["log"], "log": ["app"], "zeta": []}).values()]
+        ['plugins depend on each other in a circle: app -> log -> app; remove one of these from a \
+depends_on']
+    """
+    rest, found = dict(graph), {}
     while True:
         try:
-            return dependency_order(graph)
+            dependency_order(rest)
         except PluginDependencyError as circle:
             blamed = circle.plugin or ""
-            refused[blamed] = circle
-            del graph[blamed]
+            found[blamed] = circle
+            del rest[blamed]
+        else:
+            return found
 
 
 def _candidate(plugin: DiscoveredPlugin, refused: Iterable[str]) -> DiscoveredPlugin:
-    manifest = plugin.manifest
-    hooks = {h: _deaf(f) if h == AUDIT_HOOK else f for h, f in manifest.hooks.items()}
-    depends_on = manifest.depends_on.difference(refused)
-    return attrs.evolve(plugin, manifest=attrs.evolve(manifest, hooks=hooks, depends_on=depends_on))
-
-
-def _deaf(handler: Callable[..., Any]) -> Callable[..., Any]:
-    """A handler that does nothing, in the place of a usable one."""
-    try:
-        read_keywords(handler, HOOK_SPECS[AUDIT_HOOK])
-    except ManifestError:
-        return handler  # a start refuses it, so it is never called
-    return lambda _ctx, **_: None
+    depends_on = plugin.manifest.depends_on.difference(refused)
+    return attrs.evolve(plugin, manifest=attrs.evolve(plugin.manifest, depends_on=depends_on))

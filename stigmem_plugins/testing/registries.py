@@ -14,6 +14,8 @@ from stigmem_plugins.registration import Candidate
 from stigmem_plugins.registry import HookRegistry
 
 EXAMPLE_PLUGIN: Final = "example-plugin"
+OPTIONS: Final = ("core_apis", "handler_timeout_seconds", "stigmem_version")
+"""What a test can say of its registry, beside the plugins."""
 
 
 class TestPluginRegistry(HookRegistry):
@@ -66,11 +68,20 @@ class TestPluginRegistry(HookRegistry):
 
 
 @contextmanager
-def stigmem_plugins(manifests: Iterable[PluginManifest] = ()) -> Iterator[TestPluginRegistry]:
+def stigmem_plugins(
+    manifests: Iterable[PluginManifest] = (),
+    *,
+    core_apis: CoreApis | None = None,
+    handler_timeout_seconds: float | None = None,
+    stigmem_version: str | None = None,
+) -> Iterator[TestPluginRegistry]:
     """Swap the process's registry for one with these plugins; put it back afterwards.
 
     Args:
         manifests: Plugins to register, in any order.
+        core_apis: The handles that plugins with the right capabilities get.
+        handler_timeout_seconds: The deadline of handlers that declare none.
+        stigmem_version: The version that `requires_stigmem` is held against.
 
     Yields:
         The registry that `get_registry()` returns inside the block.
@@ -81,9 +92,21 @@ def stigmem_plugins(manifests: Iterable[PluginManifest] = ()) -> Iterator[TestPl
         ...     sorted(registry.registered_plugins())
         ['example-plugin']
     """
-    registry = TestPluginRegistry(manifests)
+    registry = TestPluginRegistry(
+        manifests,
+        core_apis=core_apis,
+        handler_timeout_seconds=handler_timeout_seconds,
+        stigmem_version=stigmem_version,
+    )
+    with swapped(registry):
+        yield registry
+
+
+@contextmanager
+def swapped(registry: HookRegistry) -> Iterator[None]:
+    """Make a registry the process's, and put the previous one back."""
     previous = set_registry(registry)
     try:
-        yield registry
+        yield
     finally:
         set_registry(previous)

@@ -10,8 +10,11 @@ from stigmem_hookspecs.values import FrozenDict
 
 UNSIGNED: Final = "unsigned"
 TRUSTED_PUBLISHER: Final = "trusted_publisher"
+"""The list, the policy file or the verifier of the host accepts its publisher."""
 OPERATOR_OVERRIDE: Final = "operator_override"
+"""An override accepts its publisher, and nothing else does."""
 DEVELOPMENT_UNSIGNED_OVERRIDE: Final = "development_unsigned_override"
+"""Signing is not required, and nobody trusted vouches for it."""
 UNDECIDED: Final = FrozenDict(trust_decision=None, trust_reason=None)
 """What audit events say of a signature that nobody was asked to judge."""
 

@@ -12,12 +12,12 @@ from collections.abc import Mapping
 from datetime import date
 from importlib import resources
 from importlib.resources.abc import Traversable
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from attrs import field, frozen
 
 from stigmem_plugins.errors import FAILURES, StigmemPluginError, describe
+from stigmem_plugins.reading import read_named
 from stigmem_plugins.settings import TRUSTED_ROOT
 
 if TYPE_CHECKING:
@@ -28,6 +28,35 @@ PINNED_ON: Final = date(2026, 11, 24)
 """When the pinned root was taken."""
 PINNED_FROM: Final = "sigstore-python 4.5.1"
 """What carried it."""
+
+
+@frozen
+class ServiceKey:
+    """A key of a service, and when it is valid.
+
+    Args:
+        service: The service's URL.
+        start: The first day, as an ISO date; empty if the root does not say.
+        end: The last day, likewise; empty as long as it has no end.
+
+    Example:
+        >>> key = ServiceKey("https://fulcio.sigstore.dev", "2021-03-07", "2022-12-31")
+        >>> str(key), key.covers(date(2022, 12, 31)), key.covers(date(2023, 1, 1))
+        ('https://fulcio.sigstore.dev, 2021-03-07 to 2022-12-31', True, False)
+    """
+
+    service: str
+    start: str = ""
+    end: str = ""
+
+    def covers(self, day: date) -> bool:
+        """Whether it is valid on a day."""
+        return self.start <= day.isoformat() and (not self.end or day.isoformat() <= self.end)
+
+    def __str__(self) -> str:
+        """The service and the period, for listings."""
+        period = f"{self.start or '?'} to {self.end}" if self.end else f"since {self.start or '?'}"
+        return f"{self.service}, {period}"
 
 
 @frozen
@@ -59,7 +88,7 @@ class TrustedRootFile:
         if path is None:
             return cls(PINNED, _pinned().read_text("utf-8"))
         try:
-            return cls(path, Path(path).read_text("utf-8"))
+            return cls(path, read_named(path).decode())
         except (OSError, ValueError) as error:
             message = f"cannot read the trusted root {path}: {error}"
             raise StigmemPluginError(message, fix=f"correct {TRUSTED_ROOT}, or unset it") from None
@@ -86,6 +115,14 @@ class TrustedRootFile:
         Raises:
             StigmemPluginError: It is no trusted root.
         """
+        return {label: list(map(str, keys)) for label, keys in self.keys().items()}
+
+    def keys(self) -> dict[str, list[ServiceKey]]:
+        """The keys that it holds, by what they are for.
+
+        Raises:
+            StigmemPluginError: It is no trusted root.
+        """
         lists = {
             "certificate authority": "certificateAuthorities",
             "transparency log": "tlogs",
@@ -95,7 +132,7 @@ class TrustedRootFile:
         try:
             document = json.loads(self.text)
             return {
-                label: [_service(each) for each in document.get(key, [])]
+                label: [_key(each) for each in document.get(key, [])]
                 for label, key in lists.items()
             }
         except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
@@ -112,9 +149,8 @@ def _pinned() -> Traversable:
     return resources.files(__package__) / "data" / "trusted_root.json"
 
 
-def _service(service: Mapping[str, Any]) -> str:
+def _key(service: Mapping[str, Any]) -> ServiceKey:
     holder = service if "validFor" in service else service["publicKey"]
     valid = holder.get("validFor", {})
     start, end = (str(valid.get(key, ""))[:10] for key in ("start", "end"))
-    period = f"{start or '?'} to {end}" if end else f"since {start or '?'}"
-    return f"{service.get('uri') or service.get('baseUrl') or 'unnamed'}, {period}"
+    return ServiceKey(service.get("uri") or service.get("baseUrl") or "unnamed", start, end)

@@ -14,6 +14,7 @@ from tests.environments import Environment, make_environment
 pytestmark = pytest.mark.network
 
 EXERCISE = Path(__file__).with_name("exercise.py")
+CONFORM = Path(__file__).with_name("conform.py")
 UNSIGNED_ALLOWED = {"STIGMEM_PLUGIN_SIGNING_REQUIRED": "false"}
 GATES = {
     "STIGMEM_MULTI_TENANT_ENABLED": "true",
@@ -208,6 +209,25 @@ def test_features_that_plugins_switch_on_by_their_own_variables_work(with_node: 
     assert {plugin: n for plugin, n in report["routes"].items() if n} == {
         "stigmem-plugin-lazy-instruction-discovery": 1,
         "stigmem-plugin-tombstones": 2,
+    }
+
+
+@pytest.mark.parametrize("variables", [{}, GATES], ids=["features-off", "features-on"])
+def test_every_plugin_conforms(with_node: Environment, variables: dict[str, str]):
+    """None fails a check; all declare capabilities that they do not use, and are warned of it.
+
+    Of one that cannot be told: it fetches attributes by computed names.
+    """
+    done = with_node.run(str(CONFORM), env=variables)
+    assert done.returncode == 0, done.stderr
+    report = json.loads(done.stdout)
+
+    assert set(report) == {name.removeprefix("stigmem-plugin-") for name in plugin_names(ALL)}
+    found = {(check, level) for each in report.values() for check, level, _ in each}
+    assert {check for check, level in found if level == "fail"} == set(), report
+    assert {check for check, level in found if level == "warn"} == {"capabilities"}
+    assert {name for name, each in report.items() if all(row[1] != "warn" for row in each)} == {
+        "cognee-adapter"
     }
 
 

@@ -1,0 +1,57 @@
+"""From what a test is given of a plugin, a manifest or its factory, to the manifest."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from stigmem_plugins.errors import FAILURES, StigmemPluginError, describe
+from stigmem_plugins.manifest import PluginManifest
+from stigmem_plugins.shim import discard
+from stigmem_plugins.signatures import handler_label
+
+
+def manifest_of(plugin: Any) -> PluginManifest:
+    """A manifest as it is, or what a factory makes.
+
+    Raises:
+        StigmemPluginError: It is neither, or the factory fails.
+
+    Example:
+        >>> manifest_of(lambda: PluginManifest("example-plugin", "1.0.0")).name
+        'example-plugin'
+        >>> manifest_of("example-plugin")
+        Traceback (most recent call last):
+        stigmem_plugins.errors.StigmemPluginError: expected a manifest or its factory, got \
+'example-plugin'; pass the function that the entry point names, such as plugin_manifest
+    """
+    if isinstance(plugin, PluginManifest):
+        return plugin
+    if not callable(plugin) or isinstance(plugin, type):
+        message = f"expected a manifest or its factory, got {plugin!r}"
+        fix = "pass the function that the entry point names, such as plugin_manifest"
+        raise StigmemPluginError(message, fix=fix)
+    return call_factory(plugin)
+
+
+def call_factory(factory: Callable[[], Any]) -> PluginManifest:
+    """What a factory makes.
+
+    Raises:
+        StigmemPluginError: It raises, or makes something else than a manifest.
+    """
+    name = f"{handler_label(factory)}()"
+    try:
+        made = factory()
+    except FAILURES as error:
+        message = f"{name} raised {describe(error)}"
+        fix = "a factory takes no arguments and only describes the plugin"
+        raise StigmemPluginError(message, fix=fix) from error
+    if isinstance(made, PluginManifest):
+        return made
+    kind = type(discard(made))
+    message = f"{name} returned a {kind.__module__}.{kind.__qualname__}, not a PluginManifest"
+    fix = "return a stigmem_plugins.PluginManifest"
+    if kind.__name__ == PluginManifest.__name__:
+        fix = "set stigmem_plugins_bridge = true in pytest's ini file: a node's own is in the way"
+    raise StigmemPluginError(message, fix=fix)
