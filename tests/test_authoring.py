@@ -168,6 +168,11 @@ GOOD_HANDLERS = {
         """,
         "h",
     ),
+    "a verdict from elsewhere": (
+        VOTER,
+        "from elsewhere import VERDICT\ndef h(ctx, **_): return VERDICT",
+        "h",
+    ),
     "a helper that returns": (VOTER, "def h(ctx, **_): return judge()", "h"),
     "a conditional": (VOTER, "def h(ctx, *, req): return Allow() if req else Deny('no')", "h"),
     "the singleton": (VOTER, "def h(ctx, **_): return ALLOW_SINGLETON", "h"),
@@ -306,10 +311,7 @@ BAD_RETURNS = {
     "one branch only": (VOTER, "if identity:\n        return Allow()", "fail"),
     "the end of a chain": (
         VOTER,
-        (
-            "if identity == 1:\n        return Allow()\n"
-            "    elif identity == 2:\n        return Allow()"
-        ),
+        "if identity == 1:\n        return Allow()\n    elif identity:\n        return Allow()",
         "warn",
     ),
     "a chain that passes": (
@@ -392,6 +394,7 @@ GOOD_MANIFESTS = {
     "no hooks": '"example-plugin", "1.0.0", hooks={}',
     "sets": '"example-plugin", "1.0.0", depends_on=frozenset({"other-plugin"}) | {"third-plugin"}',
     "lists": '"example-plugin", "1.0.0", depends_on=[*("other-plugin",), "third-plugin"]',
+    "a pair": '"example-plugin", "1.0.0", depends_on=("other-plugin", "third-plugin")',
     "an empty set": '"example-plugin", "1.0.0", depends_on=frozenset()',
     "a tuple": '"example-plugin", "1.0.0", depends_on=tuple(["other-plugin"])',
     "everything else": '"example-plugin", "1.0.0", ">=1", async_safe=False, routes=(make(),)',
@@ -529,6 +532,7 @@ OPEN_FACTORIES = {
     "a recursion": "def plugin_manifest(): return plugin_manifest()",
     "an argument": "def plugin_manifest(): return make(1)\ndef make(x): ...",
     "a call": "plugin_manifest = functools.partial(print)",
+    "a global": "def plugin_manifest():\n  global made\n  made = make()\n  return made",
     "another module's": "from elsewhere import plugin_manifest",
     "bound by who knows what": "globals()['plugin_manifest'] = print",
     "made when asked for": "def __getattr__(name): ...",
@@ -693,6 +697,7 @@ ASKING = {
     "def h(ctx, **_):\n    try:\n        ctx.get_facts_reader()\n    except E: pass": "warn",
     "def h(ctx, **_):\n    helper(ctx)\ndef helper(c):\n    c.get_facts_reader()": "warn",
     "def h(ctx, *, other):\n    other.get_facts_reader()": "warn",
+    "def f(ctx): ...\nh = lambda ctx, **_: ctx.get_facts_reader()": "fail",
     "def h(ctx, **_):\n    if ctx:\n        ctx.get_facts_reader()(1)": "fail",
 }
 
@@ -822,6 +827,24 @@ def test_what_is_no_wheel(tmp_path: Path) -> None:
         reading(wheel)
 
 
+WRONG_MANIFESTS = {
+    "'example-plugin', '1.0.0', depends_on={'example-plugin'}": "names the plugin itself",
+    "'example-plugin', '1.0.0', None, (), True, {}, (), None, None, (), 1": "10 arguments, not 11",
+    "'example-plugin', '1.0.0', hook={}": "no field 'hook' (did you mean 'hooks'?)",
+    "'example-plugin', '1.0.0', capabilities={'facts.red'}": "(did you mean 'facts.read'?)",
+    "'example-plugin', '1.0.0', hooks={'recal_rank': h}": "(did you mean 'recall_rank'?)",
+    "'example-plugin', '1.0.0', requires_stigmem='1.0'": "invalid requires_stigmem '1.0'",
+    "'example-plugin', '1.0.0', async_safe='yes'": "async_safe must be a bool",
+}
+
+
+@pytest.mark.parametrize("fields", WRONG_MANIFESTS)
+def test_what_a_manifest_would_refuse(tmp_path: Path, fields: str) -> None:
+    """Is refused in the manifest's own words, with the name that was meant."""
+    found = complaints(author(tmp_path, manifest_of(fields)))
+    assert WRONG_MANIFESTS[fields] in "; ".join(e.message for e in found if e.level == "fail")
+
+
 BAD_FIELDS = {
     "name": "Example",
     "version": "one",
@@ -852,7 +875,7 @@ def test_a_manifest_refuses_what_is_wrong_with_a_field(field: str) -> None:
 
 DEEP = {
     "conditions": handling(
-        VOTER, "def h(ctx, req=1):\n    " + "if req: pass\n    el" * 400 + "se: pass"
+        VOTER, "def h(ctx, req=1):\n    " + "if req: return Allow()\n    el" * 600 + "se: pass"
     ),
     "types": handling(VOTER, f"def h(ctx, **_) -> {'|'.join(['int'] * 400)}: return Allow()"),
     "names": handling(VOTER, "h = n0\n" + "".join(f"n{i} = n{i + 1}\n" for i in range(400))),

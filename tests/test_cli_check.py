@@ -37,13 +37,14 @@ def _settings(
     authority: LocalAuthority,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """The authority's root is the one in force."""
+    """The authority's root is the one in force, and no pyproject.toml of this project near."""
     for name in ("TRUSTED_PUBLISHERS", "TRUST_POLICY", "DIR", "SIGNING_REQUIRED"):
         monkeypatch.delenv(f"STIGMEM_PLUGIN_{name}", raising=False)
     for name in ("COLUMNS", "FORCE_COLOR"):
         monkeypatch.delenv(name, raising=False)
     root = authority.write_trusted_root(tmp_path_factory.mktemp("root") / "root.json")
     monkeypatch.setenv("STIGMEM_PLUGIN_TRUSTED_ROOT", str(root))
+    monkeypatch.chdir(root.parent)
 
 
 def run(*arguments: str | Path) -> Result:
@@ -400,9 +401,3 @@ def test_a_tree_without_a_plugin_is_named_by_its_metadata(tmp_path: Path) -> Non
     ):
         last = run(author(tmp_path, GOOD, pyproject=text)).stdout.splitlines()[-1]
         assert last.startswith(f"{name or tmp_path}: ") or not name
-
-
-@pytest.fixture(autouse=True)
-def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """No pyproject.toml of this project is near."""
-    monkeypatch.chdir(tmp_path)

@@ -79,14 +79,12 @@ def _end(say: Say, function: Function, spec: HookSpec) -> Iterator[Finding]:
     for node in bare:
         place = function.scope.module.place(node)
         yield say("returns.type", Level.FAIL, "it returns nothing here", place=place, hint=hint)
-    match end_of(function.node):
-        case End.SURELY:
-            yield say("returns.none", Level.FAIL, "it can end without a result", hint=hint)
-        case End.MAYBE:
-            message = "it ends without a result unless something before that ends it"
-            yield say("returns.none", Level.WARN, message, hint=hint)
-        case End.NEVER:
-            pass
+    end = end_of(function.node)
+    if end is End.SURELY:
+        yield say("returns.none", Level.FAIL, "it can end without a result", hint=hint)
+    elif end is End.MAYBE:
+        message = "it ends without a result unless something before that ends it"
+        yield say("returns.none", Level.WARN, message, hint=hint)
 
 
 CHECK: Final = Check(

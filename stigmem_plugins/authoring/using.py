@@ -86,17 +86,16 @@ def _against(
 def _certain(reading: Reading) -> set[Place]:
     """Where handlers ask the context itself, and would not catch the error."""
     places = set()
-    for handler in each_handler(reading):
-        function = handler.function
-        if function is None or isinstance(function.node, ast.Lambda) or not function.arguments():
-            continue
-        context = function.arguments()[0][0].arg
-        nodes = [each for each in function.node.body if not isinstance(each, ast.Try | ast.With)]
-        for node in (inner for each in nodes for inner in own_nodes([each])):
-            match node:
+    for function in (each.function for each in each_handler(reading) if each.function):
+        context = {argument.arg for argument, _ in function.arguments()[:1]}
+        node = function.node
+        body = [node.body] if isinstance(node, ast.Lambda) else node.body
+        nodes = [each for each in body if not isinstance(each, ast.Try | ast.With)]
+        for inner in own_nodes(nodes):
+            match inner:
                 case ast.Call(func=ast.Attribute(value=ast.Name(id=name), attr=attribute)):
-                    if name == context and attribute in _ACCESSORS:
-                        places.add(function.scope.module.place(node))
+                    if name in context and attribute in _ACCESSORS:
+                        places.add(function.scope.module.place(inner))
                 case _:
                     pass
     return places

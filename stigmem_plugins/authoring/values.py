@@ -89,8 +89,6 @@ class Values:
                 return _MEMBERS[name.removesuffix(".value")]
             case Defined(ast.Constant(value=value)):
                 return value
-            case Defined(ast.UnaryOp(ast.USub(), ast.Constant(value=int() | float() as value))):
-                return -value
             case Defined(ast.expr() as found, where):
                 return self._collection(found, where)
             case _:

@@ -32,7 +32,8 @@ from stigmem_plugins.errors import StigmemPluginError
 from stigmem_plugins.trust.vetting import TrustTerms, VettedPlugin, vet
 
 PUBLISHER: Final = "publisher"
-_PLURALS: Final = {"capability": "capabilities", "hook": "hooks", "plugin": "plugins"}
+PLUGIN: Final = "plugin"
+_PLURALS: Final = {"capability": "capabilities", "hook": "hooks", PLUGIN: "plugins"}
 
 
 @click.command("diff")
@@ -137,9 +138,9 @@ def _row(change: Change, publisher: str, *, several: bool) -> tuple[str, ...]:
     sign = "+" if change.old is None else "-" if change.new is None else "~"
     if change.what == PUBLISHER:
         return sign, change.what, publisher
-    of = f" of {change.plugin}" if several and change.plugin else ""
+    of = f" ({change.plugin})" if several and change.plugin and change.what != PLUGIN else ""
     texts = [text for text in (change.old, change.new) if text is not None]
-    return sign, f"{change.what}{of}", " -> ".join(texts)
+    return sign, change.what, f"{' -> '.join(texts)}{of}"
 
 
 def _verdict(difference: Difference, publisher: str) -> tuple[str, str]:
