@@ -19,7 +19,7 @@ TRUST_POLICY: Final = f"{PREFIX}TRUST_POLICY"
 TRUSTED_ROOT: Final = f"{PREFIX}TRUSTED_ROOT"
 PLUGIN_DIR: Final = f"{PREFIX}DIR"
 UNSIGNED_ACK: Final = f"{PREFIX}UNSIGNED_ACK"
-"""`i-understand-plugins-are-unsigned`: what stigmem-node asks for before signing can be off."""
+"""`i-understand-plugins-are-unsigned`, without which stigmem-node lets nobody turn signing off."""
 SETTING_NAMES: Final = frozenset(
     {
         SIGNING_REQUIRED,

@@ -51,6 +51,7 @@ WRONG: Final[list[tuple[str, int, str]]] = [
     ("report", USAGE, "Missing option '-o'"),
     ("report -o", USAGE, "Option '-o' requires an argument"),
     ("report -o - --json", USAGE, "cannot both be on standard output"),
+    ("run", USAGE, "Missing argument 'PROGRAM'"),
     ("sign", USAGE, "Missing argument 'WHEEL...'"),
     ("verify", USAGE, "name wheels or plugins, or say --all"),
     ("verify --all x.whl", USAGE, "name wheels or plugins, or say --all"),
@@ -69,6 +70,9 @@ WRONG: Final[list[tuple[str, int, str]]] = [
     ("new ../elsewhere", USAGE, "'../elsewhere' cannot be a plugin's name"),
     ("new new-plugin --hook recal_rank", USAGE, "(did you mean 'recall_rank'?)"),
     ("new new-plugin --capability audit.emt", USAGE, "(did you mean 'audit.emit'?)"),
+    ("run absent-program", USAGE, "there is no program 'absent-program'"),
+    ("run {absent}", USAGE, "there is no program '{absent}'"),
+    ("run -m absent_module", USAGE, "there is no module 'absent_module'"),
     ("order recal_rank", USAGE, "unknown hook 'recal_rank' (did you mean 'recall_rank'?)"),
     ("order x --plan --json", USAGE, "unknown hook 'x'"),
     ("order migration_register --plan", FOUND, "is fired by a loop"),
@@ -99,6 +103,13 @@ WRONG: Final[list[tuple[str, int, str]]] = [
     ("report -o {folder}", USAGE, "{folder} is no regular file"),
     ("report -o {pipe}", USAGE, "{pipe} is no regular file"),
     ("report -o {absent}/report.html", USAGE, "there is no folder {absent}"),
+    # Programs
+    ("run {folder}", FOUND, "'{folder}' is no Python script"),
+    ("run {pipe}", FOUND, "'{pipe}' is no Python script"),
+    ("run {pipe_script}", FOUND, "'{pipe_script}' is no Python script"),
+    ("run {nonsense}", FOUND, "'{nonsense}' is no Python script"),
+    ("run {binary}", FOUND, "'{binary}' is no Python script"),
+    ("run {empty}", FOUND, "'{empty}' is no Python script"),
     # Wheels
     *[
         (f"{SIGN} {{{wheel}}}", FOUND, f"cannot sign {{{wheel}}}: ")
@@ -177,7 +188,8 @@ class Place(dict[str, str]):
         self["endless"] = os.devnull.replace("null", "zero")
         for name in ("folder", "folder_wheel"):
             Path(self[name]).mkdir()
-        for name in ("pipe", "pipe_wheel"):
+        self["pipe_script"] = str(folder / "pipe.py")
+        for name in ("pipe", "pipe_wheel", "pipe_script"):
             os.mkfifo(self[name])
         contents: dict[str, str | bytes] = {
             "empty": "",

@@ -140,7 +140,8 @@ def outcomes(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Mapping[s
         write_package(NewPackage(package_of(hook), [hook]), folder)
     report = folder / "report.xml"
     arguments = ("--import-mode=importlib", f"--junitxml={report}", "-o", "junit_family=xunit1")
-    output = run_pytest(folder, "-c", os.devnull, *arguments, path=folder.glob("*/src"))
+    (folder / "pytest.ini").write_text("[pytest]\n")
+    output = run_pytest(folder, *arguments, path=folder.glob("*/src"))
     assert report.exists(), output
     found: dict[str, dict[str, str]] = {}
     for case in ET.parse(report).iter("testcase"):

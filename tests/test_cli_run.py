@@ -155,7 +155,7 @@ def test_one_process_serves_one_plugin_layer(tmp_path: Path) -> None:
     (tmp_path / "sitecustomize.py").write_text("import stigmem_node.plugins\n")
     done = run("-m", "this", site=tmp_path)
     error, hint = done.stderr.splitlines()
-    assert done.returncode == 1
+    assert done.returncode == 3
     assert error.startswith("error: stigmem_node.plugins was imported from ")
     assert "call stigmem_plugins.bridge.install() before" in hint
 

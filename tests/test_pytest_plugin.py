@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import re
 import sys
-from pathlib import Path
 
 import pytest
 
+from stigmem_plugins import testing
+from stigmem_plugins.testing import conforming, declarations, handlers, payloads
+from tests.pages import DOCS
+
+FIXTURES = ("conformance", "hook_registry", "plugin_context", "sigstore_authority")
 AUTHORS_TEST = """
     from stigmem_node.plugins import Deny, HookRegistry, PluginManifest
 
@@ -118,8 +122,6 @@ def test_a_start_of_pytest_imports_neither_mocks_nor_event_loops(
 
 def test_the_test_kit_has_no_other_names() -> None:
     """An attribute that it lacks is an AttributeError, as of any module."""
-    from stigmem_plugins import testing
-
     with pytest.raises(AttributeError, match="has no attribute 'assert_maybe'"):
         _ = testing.assert_maybe
 
@@ -293,11 +295,15 @@ def test_a_manifest_of_the_node_s_own_layer_is_told_apart(pytester: pytest.Pytes
         return type("PluginManifest", (), {})()
 
     @pytest.mark.stigmem_plugins(of_a_node)
-    def test_it():
+    def test_factory():
+        pass
+
+    @pytest.mark.stigmem_plugins(of_a_node())
+    def test_manifest():
         pass
 """,
     )
-    result.stdout.fnmatch_lines(["*set stigmem_plugins_bridge = true in pytest's ini file*"])
+    result.stdout.fnmatch_lines(2 * ["*set stigmem_plugins_bridge = true in pytest's ini file*"])
 
 
 def test_the_marker_is_pytest_s_own_again_afterwards() -> None:
@@ -330,9 +336,32 @@ def test_the_kit_works_however_pytest_runs(pytester: pytest.Pytester, options: l
     pytester.runpytest_subprocess(*strict, *options).assert_outcomes(passed=3)
 
 
+@pytest.mark.parametrize(
+    "name",
+    [*testing.__all__, *(f"pytest_plugin.{each}" for each in FIXTURES)],
+)
+def test_every_name_of_the_kit_is_in_the_api_reference(name: str) -> None:
+    """Public names and fixtures."""
+    page = (DOCS / "reference" / "api.md").read_text("utf-8")
+    assert re.search(rf":: stigmem_plugins\.testing\.{name}(\(\))?\n", page)
+
+
+def test_the_page_about_testing_lists_every_check() -> None:
+    """With what holds if it passes."""
+    checks = {
+        value
+        for module in (conforming, declarations, handlers)
+        for name, value in vars(module).items()
+        if re.fullmatch("[A-Z][A-Z_]+", name) and re.fullmatch("[a-z-]+", str(value))
+    }
+    page = (DOCS / "test.md").read_text("utf-8")
+    rows = set(re.findall(r"^\| `([a-z-]+)` \|", page, re.MULTILINE))
+    assert rows == checks - {conforming.MINIMUM, payloads.VALUE}
+
+
 def test_the_page_about_testing_passes_as_it_stands(pytester: pytest.Pytester) -> None:
     """Its blocks are a test module, of which every test passes."""
-    page = (Path(__file__).parents[1] / "docs" / "test.md").read_text("utf-8")
+    page = (DOCS / "test.md").read_text("utf-8")
     blocks = re.findall(r"^```python\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
     source = "\n\n".join(block for block in blocks if not block.startswith(">>>"))
     pytester.makepyfile(source)

@@ -77,11 +77,10 @@ def run_command(
     workers do, have the node's layer again.
 
     \b
-    Examples:
-      stigmem-plugins run stigmem-node
-      stigmem-plugins run stigmem plugins list --json
-      stigmem-plugins run -m uvicorn stigmem_node.main:app
-    """  # noqa: D301  # \b keeps click from filling up the examples
+        stigmem-plugins run stigmem-node
+        stigmem-plugins run stigmem plugins list --json
+        stigmem-plugins run -m uvicorn stigmem_node.main:app
+    """  # noqa: D301  # click's mark for text that is not wrapped
     bridge.install()
     found = _module(program, arguments) if as_module else _script(program, arguments)
     if isinstance(context.find_root().command, ProgramGroup):
@@ -149,14 +148,15 @@ def _entry_point(script: EntryPoint) -> Program:
 
 def _check(path: Path) -> None:
     """Refuse a file that is not Python, or that another environment's Python is to run."""
-    if path.suffix in SUFFIXES or (path / "__main__.py").exists():
+    is_file = path.is_file()  # reading from a pipe in its place could take for ever
+    if (path.suffix in SUFFIXES and is_file) or (path / "__main__.py").exists():
         return
     start = b""
-    if path.is_file():
+    if is_file:
         with path.open("rb") as file:
             start = b" ".join(file.readline(4096) for _ in range(2))
     interpreter = INTERPRETER.search(start, 2) if start.startswith(b"#!") else None
-    if interpreter is None and not is_zipfile(path):
+    if interpreter is None and not (is_file and is_zipfile(path)):
         message = f"{str(path)!r} is no Python script"
         raise Failed(message, "name what it starts: only Python can run in this process")
     named = Path(os.fsdecode(interpreter[0])) if interpreter else Path()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from stigmem_plugins.errors import FAILURES, StigmemPluginError, describe
+from stigmem_plugins.errors import FAILURES, StigmemPluginError, describe, shown
 from stigmem_plugins.manifest import PluginManifest
 from stigmem_plugins.shim import discard
 from stigmem_plugins.signatures import handler_label
@@ -28,9 +28,9 @@ def manifest_of(plugin: Any) -> PluginManifest:
     if isinstance(plugin, PluginManifest):
         return plugin
     if not callable(plugin) or isinstance(plugin, type):
-        message = f"expected a manifest or its factory, got {plugin!r}"
+        message = f"expected a manifest or its factory, got {shown(plugin)}"
         fix = "pass the function that the entry point names, such as plugin_manifest"
-        raise StigmemPluginError(message, fix=fix)
+        raise StigmemPluginError(message, fix=_fix(type(plugin), fix))
     return call_factory(plugin)
 
 
@@ -51,7 +51,10 @@ def call_factory(factory: Callable[[], Any]) -> PluginManifest:
         return made
     kind = type(discard(made))
     message = f"{name} returned a {kind.__module__}.{kind.__qualname__}, not a PluginManifest"
-    fix = "return a stigmem_plugins.PluginManifest"
-    if kind.__name__ == PluginManifest.__name__:
-        fix = "set stigmem_plugins_bridge = true in pytest's ini file: a node's own is in the way"
-    raise StigmemPluginError(message, fix=fix)
+    raise StigmemPluginError(message, fix=_fix(kind, "return a stigmem_plugins.PluginManifest"))
+
+
+def _fix(kind: type[Any], fix: str) -> str:
+    if kind.__name__ != PluginManifest.__name__:
+        return fix
+    return "set stigmem_plugins_bridge = true in pytest's ini file: it is the node's own class"

@@ -181,7 +181,8 @@ def settings_in_force(settings: PluginSettings, environ: Mapping[str, str]) -> t
     own = [
         Setting(
             name,
-            _shown(values[_attribute(name)]),
+            # What nodes alone read is no attribute.
+            _shown(values.get(_attribute(name), environ.get(name))),
             "environment" if environ.get(name) else None,
         )
         for name in sorted(SETTING_NAMES)
