@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import os
 from pathlib import Path
 from textwrap import dedent
 from typing import Any
@@ -426,6 +427,7 @@ UNKNOWN_VALUES = {
     "changed": ('"example-plugin", "1.0.0", hooks=CHANGED', {"hooks.dynamic"}),
     "updated": ('"example-plugin", "1.0.0", hooks=UPDATED', {"hooks.dynamic"}),
     "given away": ('"example-plugin", "1.0.0", hooks=GIVEN', {"hooks.dynamic"}),
+    "assigned from elsewhere": ('"example-plugin", "1.0.0", hooks=SET', {"hooks.dynamic"}),
     "aliased": ('"example-plugin", "1.0.0", hooks=ALIASED', {"hooks.dynamic"}),
     "a key that is none": ('"example-plugin", "1.0.0", hooks={f(): g}', {"hooks.dynamic"}),
     "an unhashable key": ('"example-plugin", "1.0.0", hooks={[]: g}', {"hooks.dynamic"}),
@@ -449,6 +451,8 @@ def test_values_that_are_not_known_are_skipped(tmp_path: Path, case: str) -> Non
         UPDATED.update(audit_emit=print)
         GIVEN = {}
         fill(GIVEN)
+        SET = {}
+        elsewhere.SET = {}
         ALIASED = {}
         OTHER = ALIASED
         TWO = ()
@@ -651,6 +655,19 @@ def test_metadata_that_only_a_build_knows(tmp_path: Path) -> None:
     assert found == {("skip", "dependencies.unknown"), ("skip", "entry-point.unknown")}
 
 
+def test_metadata_that_other_tools_have(tmp_path: Path) -> None:
+    """A setup.cfg may say all of it; without one, nothing does."""
+    pyproject = '[build-system]\nrequires = ["setuptools"]\n'
+    path = author(tmp_path, GOOD, pyproject=pyproject)
+    assert {("fail", "metadata.no-name"), ("fail", "entry-point.none")} <= codes(path)
+    write(path, {"setup.cfg": ""})
+    assert codes(path) == {
+        ("skip", "metadata.unknown"),
+        ("skip", "dependencies.unknown"),
+        ("skip", "entry-point.unknown"),
+    }
+
+
 def test_metadata_of_other_types_are_missing(tmp_path: Path) -> None:
     """A number is no version."""
     odd = '[build-system]\n[project]\nname = "x-y"\nversion = 1\ndependencies = 1\nentry-points = 2'
@@ -696,8 +713,10 @@ def test_capabilities_that_are_declared_and_used(tmp_path: Path) -> None:
 ASKING = {
     "def h(ctx, **_):\n    try:\n        ctx.get_facts_reader()\n    except E: pass": "warn",
     "def h(ctx, **_):\n    helper(ctx)\ndef helper(c):\n    c.get_facts_reader()": "warn",
+    "def h(ctx, **_):\n    if X:\n        with x:\n            ctx.get_facts_reader()": "warn",
+    "def h(ctx, **_):\n    if ctx.capabilities:\n        ctx.get_facts_reader()": "warn",
     "def h(ctx, *, other):\n    other.get_facts_reader()": "warn",
-    "def f(ctx): ...\nh = lambda ctx, **_: ctx.get_facts_reader()": "fail",
+    "def f(ctx): ctx.get_facts_reader()\nh = lambda ctx, **_: ctx.get_facts_reader()": "fail",
     "def h(ctx, **_):\n    if ctx:\n        ctx.get_facts_reader()(1)": "fail",
 }
 
@@ -808,6 +827,23 @@ def test_what_cannot_be_read_is_an_error(tmp_path: Path, monkeypatch: pytest.Mon
     monkeypatch.setattr("stigmem_plugins.authoring.project.read_regular", unreadable)
     with pytest.raises(StigmemPluginError, match=r"cannot read a\.py: Permission denied"):
         reading(author(tmp_path, GOOD))
+
+
+def test_a_folder_that_cannot_be_read_is_an_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is in it is not taken for missing."""
+    author(tmp_path, GOOD)
+    scandir = os.scandir
+
+    def unreadable(folder: str) -> Any:
+        if folder.endswith("example_plugin"):
+            raise PermissionError(13, "Permission denied", "src/example_plugin")
+        return scandir(folder)
+
+    monkeypatch.setattr("os.scandir", unreadable)
+    with pytest.raises(StigmemPluginError, match="cannot read src/example_plugin: Permission"):
+        reading(tmp_path)
 
 
 def test_files_that_a_signature_cannot_protect(tmp_path: Path) -> None:

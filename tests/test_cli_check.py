@@ -161,7 +161,7 @@ def source_archive(folder: Path) -> Path:
         (no_such, "there is no such file"),
         (no_pyproject, "there is no pyproject.toml in it"),
         (no_wheel, "it is no wheel that can be read"),
-        (source_archive, "it is no wheel that can be read"),
+        (source_archive, "it is neither a folder nor a wheel"),
     ],
 )
 def test_what_cannot_be_checked(tmp_path: Path, target: Any, says: str) -> None:

@@ -30,6 +30,7 @@ from stigmem_plugins.authoring.names import (
 )
 from stigmem_plugins.authoring.project import Project
 from stigmem_plugins.findings import Place
+from stigmem_plugins.usage import place_of
 
 DEEPEST: Final = 60
 """How many names and values a name or value is followed through."""
@@ -71,9 +72,7 @@ class Module:
 
     def place(self, node: ast.expr | ast.stmt | ast.arg) -> Place:
         """Where a node stands."""
-        line = b"".join(self.lines[node.lineno - 1 : node.lineno])
-        before = line[: node.col_offset]
-        return Place(self.file, node.lineno, len(before.decode(errors="replace")) + 1)
+        return place_of(node, self.file, self.lines)
 
 
 @frozen(eq=False)
@@ -121,10 +120,15 @@ class Code:
 
     def __init__(self, project: Project) -> None:
         self.modules: dict[str, Module] = {}
-        for name, file in project.modules.items():
-            source = project.sources[file]
-            if isinstance(tree := parsed(source), ast.Module):
-                self.modules[name] = Module.of(name, file, tree, source)
+        self.errors: dict[str, SyntaxError] = {}
+        """Why files cannot be compiled, by path."""
+        names = {file: name for name, file in project.modules.items()}
+        for file, source in project.sources.items():
+            tree = parsed(source)
+            if isinstance(tree, SyntaxError):
+                self.errors[file] = tree
+            elif file in names:
+                self.modules[names[file]] = Module.of(names[file], file, tree, source)
         self.changed = frozenset(n for m in self.modules.values() for n in changed_names(m.tree))
         """The names whose values something may change after they are assigned."""
         self._known: dict[tuple[int, str], tuple[Meaning, Bindings]] = {}

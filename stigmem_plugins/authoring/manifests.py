@@ -186,7 +186,8 @@ class _Following:
             return (None,)
         if function.node not in self._returned and len(self._returned) < DEEPEST:
             self._returned[function.node] = (None,)  # as long as it leads to itself
-            found = [self._result(each, function.body) for each in results(function.node)]
+            body = function.body()
+            found = [self._result(each, body) for each in results(function.node)]
             self._returned[function.node] = tuple(dict.fromkeys(e for each in found for e in each))
         return self._returned.get(function.node, (None,))
 

@@ -37,9 +37,10 @@ def check_returns(reading: Reading) -> Iterator[Finding]:
             hint = "collect what it yields, and return that"
             yield say("returns.generator", Level.FAIL, message, place=function.place, hint=hint)
             continue
+        body = function.body()
         for result in results(function.node):
             place = function.scope.module.place(result)
-            for kind in kinds(reading.code, result, function.body):
+            for kind in kinds(reading.code, result, body):
                 if kind is not None:
                     yield from _result(partial(say, place=place), spec, kind)
         if spec.semantic is not HookSemantic.FIRE_AND_FORGET:
