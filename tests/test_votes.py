@@ -159,25 +159,38 @@ def test_votes_can_be_cast_while_an_event_loop_runs():
 
 def test_whoever_listens_to_the_registry_still_does():
     """Its metrics, for one; and it is left as it was."""
-    registry = HookRegistry(emit_metrics=True)
-    registry.register_plugin(manifest(hooks={HOOK: deny}))
-    before = registry._dispatcher.trail.watch
+    registry, heard = voters(a=deny), []
+
+    def listen(event_type, plugin, _metadata):
+        heard.append((event_type, plugin))
+
+    registry._dispatcher.trail.watch = listen
     assert_denies(registry, HOOK)
-    assert registry._dispatcher.trail.watch == before
+    assert heard == [("plugin.handler_denied", "a-plugin")]
+    assert registry._dispatcher.trail.watch is listen
 
 
-def test_denials_of_other_hooks_are_not_taken_for_votes():
-    """A handler may fire hooks itself."""
-    registry = TestPluginRegistry()
+def test_what_a_handler_fires_meanwhile_is_not_taken_for_votes():
+    """At another hook, or at the same one."""
 
-    def asks_others(ctx, **_):
-        registry.fire_voting("pre_recall_authorize")
+    def asks(_ctx, *, inner=False, **_):
+        if not inner:
+            registry.fire_voting("pre_recall_authorize")
+            registry.fire_voting(HOOK, inner=True)
         return Allow()
 
-    registry.register_plugin(manifest(hooks={HOOK: asks_others, "pre_recall_authorize": deny}))
+    def denies_inside(_ctx, *, inner=False, **_):
+        return Deny("inside") if inner else Allow()
+
+    registry = voters(a=asks, b=denies_inside)
+    registry.register_core_handler("pre_recall_authorize", deny, name="core.deny")
     assert_allows(registry, HOOK)
-    registry.register_core_handler(HOOK, deny, name="core.last")
-    with pytest.raises(AssertionError, match=r"core\.last +Deny: no"):
+    votes = "    a-plugin.asks           Allow\n    b-plugin.denies_inside  Allow"
+    with pytest.raises(AssertionError, match=rf"should have been denied:\n{re.escape(votes)}$"):
+        assert_denies(registry, HOOK)
+    registry.register_plugin(manifest("c-plugin", hooks={HOOK: deny}))
+    votes += "\n    c-plugin.deny           Deny: no"
+    with pytest.raises(AssertionError, match=rf"should have been allowed:\n{re.escape(votes)}$"):
         assert_allows(registry, HOOK)
 
 
