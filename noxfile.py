@@ -51,6 +51,25 @@ OLDEST = PYTHONS[0]
 MEASURED = "3.12" if "3.12" in PYTHONS else PYTHONS[-1]
 """The one interpreter that measures coverage."""
 
+PIP = ["python", "-m", "pip", "--disable-pip-version-check"]
+NODE = "0.9.0a12"
+PUBLISHED = [
+    f"stigmem-plugin-{name}==0.1.0"
+    for name in (
+        "cognee-adapter",
+        "gemini-adapter",
+        "lazy-instruction-discovery",
+        "letta-adapter",
+        "memory-garden-acl",
+        "multi-tenant",
+        "openai-tools-adapter",
+        "source-attestation",
+        "time-travel",
+        "tombstones",
+        "zep-adapter",
+    )
+]
+
 
 def group(name: str) -> tuple[str, ...]:
     """The requirements of a dependency group."""
@@ -119,10 +138,12 @@ def wheel(session: nox.Session) -> None:
     session.run("python", "-m", "pip", "wheel", "--quiet", "--no-deps", f"--wheel-dir={place}", ".")
     (built,) = place.glob("*.whl")
     session.install("--force-reinstall", str(built), *group("tests"))
-    for folder in ("tests", "docs"):
-        shutil.copytree(folder, place / folder, ignore=shutil.ignore_patterns("_build"))
-    for file in ("README.md", "conftest.py", "pyproject.toml"):
-        shutil.copy(file, place)
+    left = {"stigmem_plugins", "hookspecs", ".git", ".nox", "dist"}
+    for each in (path for path in Path().iterdir() if path.name not in left):
+        if each.is_dir():
+            shutil.copytree(each, place / each, ignore=shutil.ignore_patterns("_build"))
+        else:
+            shutil.copy(each, place)
     session.chdir(place)
     imported = "import stigmem_hookspecs as h, stigmem_plugins as p; print(h.__file__, p.__file__)"
     files = str(session.run("python", "-c", imported, silent=True)).split()
@@ -136,6 +157,51 @@ def published(session: nox.Session) -> None:
     """Run the plugins and the node of the package index with this package; needs the network."""
     session.install("--editable", ".", *group("tests"))
     session.run("python", "-m", "pytest", "-m", "network", "tests/published", *session.posargs)
+
+
+def install_node(session: nox.Session) -> Path:
+    """Install the published node; returns a folder for what the session makes."""
+    place = Path(session.create_tmp()).resolve()
+    shutil.rmtree(place)
+    # The wheel lacks the SQL files of the database, so the node is run from its source tree. Of
+    # pre-releases only the node is wanted: that of httpx, for one, has another interface.
+    session.run(
+        *[*PIP, "download", "--quiet", "--no-deps", "--no-binary=stigmem-node"],
+        *[f"--dest={place}", f"stigmem-node=={NODE}"],
+    )
+    (source,) = place.glob("stigmem_node-*.tar.gz")
+    shutil.unpack_archive(source, place, filter="data")
+    unpacked = str(source).removesuffix(".tar.gz")
+    session.install(
+        "--editable", ".", "--editable", unpacked, "stigmem-py>=0.9.0a9", *group("tests")
+    )
+    return place
+
+
+@nox.session(python=MEASURED)
+def node(session: nox.Session) -> None:
+    """Drive the published node on this plugin layer and on its own; needs the network.
+
+    Tells what it finds in docs/node.md.
+    """
+    place = install_node(session)
+    # In folders of their own, so that a node can be started without them.
+    target = ["install", "--quiet", "--no-deps", "--target"]
+    session.run(*PIP, *target, str(place / "sites" / "published"), *PUBLISHED)
+    session.run(*PIP, *target, str(place / "sites" / "recorder"), "./tests/node/recorder")
+    env = {"NODE_SITES": str(place / "sites"), "NODE_RESULTS": str(place / "results")}
+    pytest = ["pytest", "-m", "node", "tests/node", "--numprocesses=2", "--durations=5"]
+    session.run("python", "-m", *pytest, *session.posargs, env=env)
+    if not session.posargs:
+        session.run("python", "-m", "tests.node", str(place / "results"), "--write=docs/node.md")
+
+
+@nox.session(python=MEASURED)
+def load(session: nox.Session) -> None:
+    """Put the published node under load, on this plugin layer and on its own; needs the network."""
+    install_node(session)
+    arguments = session.posargs or ["--write=docs/load.md"]
+    session.run("python", "-m", "tests.node.load", *arguments)
 
 
 @nox.session(python=MEASURED)

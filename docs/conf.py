@@ -27,6 +27,8 @@ html_title = "stigmem-plugins"
 html_static_path = ["_static"]
 html_css_files = ["pages.css"]
 html_show_copyright = False
+# pytest would take the copy of test.md, test.md.txt, for a file of tests.
+html_copy_source = False
 
 # Docstrings are read as plain text too: a name in single backticks is code, not a reference.
 default_role = "literal"

@@ -6,7 +6,17 @@ import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from derived import audit, callers, capabilities, commands, drawing, hooks, metrics, settings
+from derived import (
+    audit,
+    callers,
+    capabilities,
+    checks,
+    commands,
+    drawing,
+    hooks,
+    metrics,
+    settings,
+)
 
 COMMAND = "python docs/generate.py"
 DOCS = Path(__file__).parent
@@ -16,6 +26,7 @@ FILES: Mapping[Path, Callable[[], str]] = {
     DOCS / "reference" / "settings.md": settings.page,
     DOCS / "reference" / "cli.md": commands.page,
     DOCS / "reference" / "audit.md": audit.page,
+    DOCS / "reference" / "checks.md": checks.page,
     DOCS / "reference" / "metrics.md": metrics.page,
     DOCS / "_static" / "architecture.svg": drawing.picture,
     callers.PATH: callers.stub,

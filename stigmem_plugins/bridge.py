@@ -7,15 +7,19 @@ submodules this package's public names, in the place of an installed node's own 
 
 from __future__ import annotations
 
+import importlib
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from importlib.machinery import ModuleSpec
 from types import ModuleType
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from packaging.version import Version
 
 from stigmem_plugins.errors import StigmemPluginError
+
+if TYPE_CHECKING:
+    from stigmem_plugins.settings import SettingsLike
 
 NODE: Final = "stigmem_node"
 SERVED: Final = "stigmem_node.plugins"
@@ -33,6 +37,8 @@ SUBMODULES: Final = (
     "signing",
     "testing",
 )
+PROGRAMS: Final = ("main", "cli")
+"""The modules of a node's server and of its command line."""
 SUPERSEDED: Final = {"stigmem-plugin-memory-garden-acl": Version("0.9.0a12")}
 """Plugins whose feature moved into the node, with the first node version that has it."""
 
@@ -46,16 +52,18 @@ def install() -> None:
         StigmemPluginError: The node's own `stigmem_node.plugins` was imported already: there
             would be two classes of each name.
     """
-    present = sys.modules.get(SERVED)
-    if present is not None and not _is_ours(present):
-        origin = present.__spec__.origin if present.__spec__ else "somewhere"
+    for name, module in _foreign():
+        origin = module.__spec__.origin if module.__spec__ else "somewhere"
         message = (
-            f"{SERVED} was imported from {origin} before stigmem_plugins.bridge could serve it, "
+            f"{name} was imported from {origin} before stigmem_plugins.bridge could serve it, "
             "and one process can have only one of the two"
         )
         raise StigmemPluginError(
             message,
-            fix="call stigmem_plugins.bridge.install() before anything imports stigmem_node",
+            fix=(
+                "start the node with `stigmem-plugins run`, or "
+                "call stigmem_plugins.bridge.install() before anything imports stigmem_node"
+            ),
         )
     if _front not in sys.meta_path:
         sys.meta_path.insert(0, _front)
@@ -80,6 +88,18 @@ def uninstall() -> None:
             vars(sys.modules.get(parent, ModuleType(parent))).pop(attribute, None)
 
 
+def node_settings() -> SettingsLike | None:
+    """The settings object of the node that runs in this process, as it is now.
+
+    None if no node runs here: neither its server nor its command line was imported. A plugin
+    that imports a module of the node does not make it run.
+    """
+    if not any(f"{NODE}.{program}" in sys.modules for program in PROGRAMS):
+        return None
+    settings: SettingsLike = importlib.import_module(f"{NODE}.settings").settings
+    return settings
+
+
 def superseded_plugins(node_version: str | None) -> frozenset[str]:
     """The plugins that a node of this version does not need any more; none without a node.
 
@@ -92,6 +112,19 @@ def superseded_plugins(node_version: str | None) -> frozenset[str]:
     if node_version is None:
         return frozenset()
     return frozenset(n for n, since in SUPERSEDED.items() if Version(node_version) >= since)
+
+
+def _foreign() -> Iterator[tuple[str, ModuleType]]:
+    """Modules of another plugin layer that somebody can still get hold of by its names.
+
+    An import that failed half-way leaves modules below a package that is gone, and a package
+    that was taken out of `sys.modules` is still an attribute of the one that it is in.
+    """
+    attribute = getattr(sys.modules.get(NODE), "plugins", None)
+    known = {**({SERVED: attribute} if attribute else {}), **sys.modules}
+    for name, module in known.items():
+        if (name == SERVED or name.startswith(f"{SERVED}.")) and not _is_ours(module):
+            yield name, module
 
 
 def _is_ours(module: ModuleType) -> bool:

@@ -22,6 +22,7 @@ from stigmem_plugins.errors import (
     suggest,
 )
 from stigmem_plugins.manifest import PluginManifest
+from stigmem_plugins.reading import read_named
 from stigmem_plugins.settings import PREFIX, SETTING_NAMES
 
 if TYPE_CHECKING:
@@ -62,7 +63,7 @@ def read_tables(directory: Path | None = None) -> Tables:
 
     path = (directory or Path.cwd()) / "pyproject.toml"
     try:
-        document = tomllib.loads(path.read_text("utf-8"))
+        document = tomllib.loads(read_named(path).decode())
     except FileNotFoundError:
         return {}
     except (OSError, ValueError) as error:

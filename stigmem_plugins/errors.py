@@ -143,21 +143,32 @@ def bounded(text: str, secrets: Iterable[str] = ()) -> str:
         >>> len(bounded("x" * 10_000))
         500
     """
-    for secret in sorted(secrets, key=len, reverse=True):
-        if len(secret) >= SHORTEST_SECRET:
-            text = text.replace(secret, "***").replace(repr(secret)[1:-1], "***")
+    text = without(text, secrets)
     return text if len(text) <= TEXT_LIMIT else text[: TEXT_LIMIT - 1] + "…"
 
 
-def shown(value: object) -> str:
-    """A foreign value as `repr` has it, bounded; its type's name where that fails.
+def without(text: str, secrets: Iterable[str]) -> str:
+    """Foreign text of any length, secret values masked as `bounded` does.
+
+    Example:
+        >>> without("login with hunter2 failed", ["hunter2"])
+        'login with *** failed'
+    """
+    for secret in sorted(secrets, key=len, reverse=True):
+        if len(secret) >= SHORTEST_SECRET:
+            text = text.replace(secret, "***").replace(repr(secret)[1:-1], "***")
+    return text
+
+
+def shown(value: object, secrets: Iterable[str] = ()) -> str:
+    """A foreign value as `repr` has it, fit to repeat; its type's name where that fails.
 
     Example:
         >>> shown("1.5"), shown(float("nan"))
         ("'1.5'", 'nan')
     """
     try:
-        return bounded(repr(value))
+        return bounded(repr(value), secrets)
     except FAILURES:
         return f"a {type(value).__name__}"
 

@@ -18,6 +18,8 @@ AUTO_DISCOVERY_ENABLED: Final = f"{PREFIX}AUTO_DISCOVERY_ENABLED"
 TRUST_POLICY: Final = f"{PREFIX}TRUST_POLICY"
 TRUSTED_ROOT: Final = f"{PREFIX}TRUSTED_ROOT"
 PLUGIN_DIR: Final = f"{PREFIX}DIR"
+UNSIGNED_ACK: Final = f"{PREFIX}UNSIGNED_ACK"
+"""`i-understand-plugins-are-unsigned`, without which stigmem-node lets nobody turn signing off."""
 SETTING_NAMES: Final = frozenset(
     {
         SIGNING_REQUIRED,
@@ -27,6 +29,7 @@ SETTING_NAMES: Final = frozenset(
         TRUST_POLICY,
         TRUSTED_ROOT,
         PLUGIN_DIR,
+        UNSIGNED_ACK,
     }
 )
 """Variables that are settings of the layer, hence never configuration of a plugin."""
@@ -37,6 +40,10 @@ PATHS: Final = {
 }
 """Attributes of settings that name files or folders, with the variable of each."""
 
+SIGNING_OFF: Final = f"{SIGNING_REQUIRED}=false"
+ACKNOWLEDGEMENT: Final = "i-understand-plugins-are-unsigned"
+"""What nodes whose settings have `plugin_unsigned_ack` want to read there, if signing is off."""
+
 TRUE_WORDS: Final = frozenset({"1", "true", "yes", "on"})
 FALSE_WORDS: Final = frozenset({"0", "false", "no", "off"})
 _T = TypeVar("_T")
@@ -46,7 +53,8 @@ class SettingsLike(Protocol):
     """What a host's own settings object must offer; its attributes are read when needed.
 
     It may also have `plugin_trust_policy`, `plugin_trusted_root` and `plugin_dir`, paths of which
-    the environment's are taken where the object does not have the attribute.
+    the environment's are taken where the object does not have the attribute. If it has
+    `plugin_unsigned_ack`, signing can be off only while that holds the acknowledgement.
     """
 
     @property
@@ -92,6 +100,8 @@ class PluginSettings:
     """A file with the keys of a Sigstore instance, in the place of the pinned one."""
     plugin_dir: str | None = None
     """A directory of plugins besides the node's environment."""
+    signing_off: str = SIGNING_OFF
+    """What an operator sets to do without signatures, for hints."""
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str] | None = None) -> Self:
@@ -106,6 +116,7 @@ class PluginSettings:
             plugin_trusted_publishers=identities(source.get(TRUSTED_PUBLISHERS, "")),
             plugin_trust_override_publishers=identities(source.get(OVERRIDE_PUBLISHERS, "")),
             plugin_auto_discovery_enabled=_flag(source, AUTO_DISCOVERY_ENABLED),
+            signing_off=SIGNING_OFF,
             **{attribute: source.get(name) or None for attribute, name in PATHS.items()},
         )
 
@@ -119,8 +130,14 @@ class PluginSettings:
         """
         if source is None:
             return cls.from_environment()
+        signing_off = SIGNING_OFF
+        required = _attribute(source, "plugin_signing_required", _bool)
+        if hasattr(source, "plugin_unsigned_ack"):
+            signing_off = f"{SIGNING_OFF} and {UNSIGNED_ACK}={ACKNOWLEDGEMENT}"
+            required = required or source.plugin_unsigned_ack != ACKNOWLEDGEMENT
         return cls(
-            plugin_signing_required=_attribute(source, "plugin_signing_required", _bool),
+            plugin_signing_required=required,
+            signing_off=signing_off,
             plugin_trusted_publishers=_attribute(source, "plugin_trusted_publishers", identities),
             plugin_trust_override_publishers=_attribute(
                 source, "plugin_trust_override_publishers", identities

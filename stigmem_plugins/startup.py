@@ -66,7 +66,7 @@ def discover_plugin_manifests(*, group: str = ENTRY_POINT_GROUP) -> tuple[Discov
         PluginDiscoveryError: Plugins cannot be loaded; every one is named.
         StigmemPluginError: A setting is malformed, or the node's own plugin layer is in use.
     """
-    terms = TrustTerms.of(PluginSettings.from_environment())
+    terms = TrustTerms.of(_settings())
     registry = get_registry()
     bridge.install()
     with registry._gate.joined(), FINDER.attempt() as serve:
@@ -94,7 +94,8 @@ def register_discovered_plugins(
         signing_required: Overrides the setting.
         signature_verifier: With `discover` the only gate, by default
             `require_verified_signature`; without, a further one after verification.
-        settings: The host's own settings object; default: the environment.
+        settings: The host's own settings object; default: that of the node which runs in this
+            process (see `bridge.node_settings`), else the environment.
         discover: Returns plugins that the host has found and loaded itself.
         ignore: Names of plugins to leave out. A plugin that is signed, or named like its
             distribution, is not even loaded; any other must be, to know its name.
@@ -109,7 +110,7 @@ def register_discovered_plugins(
         RegistryFrozenError: The registry is frozen, and there is something to add.
     """
     registry = get_registry() if registry is None else registry
-    source = PluginSettings.in_force(settings)
+    source = _settings(settings)
     terms = TrustTerms.of(source, required=signing_required)
     if source.plugin_auto_discovery_enabled:
         bridge.install()
@@ -129,6 +130,11 @@ def register_discovered_plugins(
         if freeze:
             registry._freeze(seal)
     return started
+
+
+def _settings(given: SettingsLike | None = None) -> PluginSettings:
+    """What a host, the node that runs here, or the environment says, in this order."""
+    return PluginSettings.in_force(bridge.node_settings() if given is None else given)
 
 
 @contextmanager

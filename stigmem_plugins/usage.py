@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 from attrs import field, frozen
 
@@ -56,8 +56,9 @@ def find_usage(sources: Mapping[str, bytes]) -> Usage:
         if tree is None:
             unreadable.append(Place(file))
             continue
+        lines = source.splitlines()
         for name, node in _names(tree):
-            place = Place(file, node.lineno, node.col_offset + 1)
+            place = place_of(node, file, lines)
             if name is None:
                 dynamic.append(place)
             elif capability := _ACCESSORS.get(name):
@@ -66,6 +67,23 @@ def find_usage(sources: Mapping[str, bytes]) -> Usage:
         capability: tuple(places[capability]) for capability in Capability if capability in places
     }
     return Usage(found, tuple(unreadable), tuple(dynamic))
+
+
+def place_of(node: ast.expr | ast.stmt | ast.arg, file: str, lines: Sequence[bytes]) -> Place:
+    """Where a node stands: the syntax tree counts bytes, and readers count characters.
+
+    Args:
+        node: The node.
+        file: Its file.
+        lines: The file's lines.
+
+    Example:
+        >>> source = "é = ctx.x".encode()
+        >>> str(place_of(ast.parse(source).body[0].value, "a.py", [source]))
+        'a.py:1:5'
+    """
+    before = b"".join(lines[node.lineno - 1 : node.lineno])[: node.col_offset]
+    return Place(file, node.lineno, len(before.decode(errors="replace")) + 1)
 
 
 def parse(source: bytes) -> ast.Module | None:

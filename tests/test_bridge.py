@@ -124,3 +124,104 @@ def test_install_refuses_a_foreign_module_in_this_process(monkeypatch: pytest.Mo
         bridge.install()
     bridge.uninstall()
     assert sys.modules["stigmem_node.plugins"] is sys
+
+
+def test_what_an_import_that_failed_left_behind_is_refused(node: Path) -> None:
+    """Its classes could be had beside ours of the same names."""
+    (node / "stigmem_node" / "plugins" / "bands.py").write_text("class Band: pass\n")
+    broken = node / "stigmem_node" / "plugins" / "__init__.py"
+    broken.write_text("from stigmem_node.plugins import bands\nraise ImportError('half-way')\n")
+    code = """
+        try:
+            import stigmem_node.plugins
+        except ImportError:
+            from stigmem_plugins import bridge
+        bridge.install()
+    """
+    out, error = run(code, node)
+    assert out == ""
+    assert "StigmemPluginError: stigmem_node.plugins.bands was imported from" in error
+
+
+def test_a_layer_that_is_only_an_attribute_any_more_is_refused(node: Path) -> None:
+    """`from stigmem_node import plugins` would still get it."""
+    code = """
+        import sys
+        import stigmem_node.plugins
+        del sys.modules["stigmem_node.plugins"]
+        from stigmem_plugins import bridge
+        bridge.install()
+    """
+    assert "stigmem_node.plugins was imported from" in run(code, node)[1]
+
+
+FIRST = {
+    "us": "import stigmem_plugins.bridge as bridge; bridge.install()",
+    "our registry": "from stigmem_plugins import HookRegistry; HookRegistry()",
+    "the node": "import stigmem_node",
+    "its other modules": "import stigmem_node.other",
+    "its layer": "from stigmem_node.plugins import HookRegistry",
+    "a module of its layer": "import stigmem_node.plugins.testing",
+}
+"""What somebody may import, in whatever order."""
+
+
+@pytest.mark.parametrize("second", FIRST)
+@pytest.mark.parametrize("first", FIRST)
+def test_in_whatever_order_there_is_one_layer_or_one_error(
+    node: Path, first: str, second: str
+) -> None:
+    """Once the bridge is installed, all names are ours; if that is too late, the error says so."""
+    (node / "stigmem_node" / "other.py").touch()
+    code = f"""
+        import sys
+        {FIRST[first]}
+        {FIRST[second]}
+        from stigmem_plugins import HookRegistry, bridge
+        bridge.install()
+        import stigmem_node.plugins, stigmem_node.plugins.registry, stigmem_node.other
+        layers = {{m.HookRegistry for m in sys.modules.values() if hasattr(m, "HookRegistry")}}
+        print(layers == {{HookRegistry}})
+    """
+    out, error = run(code, node)
+    too_late = "layer" in first or ("layer" in second and first != "us")
+    if too_late:
+        assert out == ""
+        assert "StigmemPluginError: stigmem_node.plugins" in error
+        assert "call stigmem_plugins.bridge.install() before" in error
+    else:
+        assert (out, error) == ("True", "")
+
+
+@pytest.mark.parametrize("program", ["main", "cli"])
+def test_the_settings_of_a_node_that_runs_here_are_read_live(node: Path, program: str) -> None:
+    """Of its server or its command line; a module of it that somebody imported does not run."""
+    settings = """
+        from types import SimpleNamespace
+        settings = SimpleNamespace(
+            plugin_signing_required=True,
+            plugin_trusted_publishers="",
+            plugin_trust_override_publishers="",
+            plugin_auto_discovery_enabled=True,
+        )
+    """
+    (node / "stigmem_node" / "settings.py").write_text(textwrap.dedent(settings))
+    (node / "stigmem_node" / f"{program}.py").touch()
+    code = f"""
+        from stigmem_plugins import HookRegistry, StigmemPluginError, bridge
+        from stigmem_plugins import register_discovered_plugins
+        bridge.install()
+        import stigmem_node.settings
+        assert bridge.node_settings() is None
+        import stigmem_node.{program}
+        settings = stigmem_node.settings.settings
+        assert bridge.node_settings() is settings
+        settings.plugin_auto_discovery_enabled = "asked"
+        try:
+            register_discovered_plugins(registry=HookRegistry())
+        except StigmemPluginError as error:
+            print(error.message)
+    """
+    out, error = run(code, node)
+    assert error == ""
+    assert "no usable 'plugin_auto_discovery_enabled': must be a bool, not 'asked'" in out

@@ -27,6 +27,7 @@ from stigmem_plugins.findings import Finding, Level
 from stigmem_plugins.testing.sigstore import LocalAuthority
 from stigmem_plugins.testing.wheels import build_wheel
 from stigmem_plugins.trust.root import PINNED_ON
+from tests import attacks
 from tests.signed import ISSUER, PUBLISHER, sign_anyway, unpack
 
 WORKFLOW = PUBLISHER.partition("@")[0]
@@ -318,6 +319,7 @@ REFUSED = {
     "handler of another shape": ("hooks={'audit_emit': lambda: None}", "", "manifest-invalid"),
     "other node": ("requires_stigmem='>=99'", "", "incompatible-version"),
     "absent": ("depends_on={'absent-plugin'}", "", "dependency-missing"),
+    "no settings": ("config_schema=int", "", "config-invalid"),
     "settings": ("config_schema=Config", CONFIGURED, "config-invalid"),
     "denied": (
         "hooks={'config_validate': judge}",
@@ -467,6 +469,8 @@ def test_a_changed_file_is_named(node: Node) -> None:
     (node.folder / "doctored_good_plugin.py").write_text("import os\n")
     assert failures() == {"good": "signature-invalid"}
     assert "checksum mismatch: doctored_good_plugin.py" in bad("signature-invalid")[0].message
+    assert bad("unsigned") == []
+    assert "      checksum mismatch: doctored_good_plugin.py" in run("signature-invalid").stdout
 
 
 def test_a_manifest_that_is_not_the_signed_one_is_an_invalid_signature(node: Node) -> None:
@@ -486,8 +490,9 @@ def test_a_module_that_was_imported_before_is_an_invalid_signature(node: Node) -
 def test_another_publisher_is_not_trusted(node: Node) -> None:
     """While signing is off, that is a warning."""
     node.set("TRUSTED_PUBLISHERS", "ada@example.com@https://accounts.google.com")
-    node.sign()
+    node.sign(capabilities=("audit.emit",))
     assert failures() == {"good-plugin": "untrusted"}
+    assert [each.code for each in bad("capability-unused")] == ["capability-unused.not-checked"]
     node.let_in()
     assert [each.code for each in bad("untrusted")] == ["untrusted.let-in"]
 
@@ -504,6 +509,9 @@ def test_what_is_denied_is_not_trusted(node: Node, tmp_path: Path, *, signed: bo
         node.install("good-plugin")
     assert failures() == {"good-plugin": "untrusted"}
     assert "is denied by" in bad("untrusted")[0].message
+    if signed:
+        (node.folder / "doctored_good_plugin.py").unlink()
+        assert failures() == {"good": "signature-invalid"}
 
 
 def test_an_exception_in_use_is_a_warning(node: Node) -> None:
@@ -515,6 +523,35 @@ def test_an_exception_in_use_is_a_warning(node: Node) -> None:
     (finding,) = bad()
     assert (finding.code, finding.level) == ("override-in-use", Level.WARN)
     assert PUBLISHER in finding.message
+
+
+def put(wheel: Path, folder: Path) -> None:
+    unpack(wheel, folder)
+
+
+make_site = attacks.site_fixture(put)
+OF_TRUST = ("unsigned", "signature-invalid", "untrusted", "name-in-two-places")
+
+
+@pytest.mark.parametrize("row", attacks.ATTACKS, ids=lambda row: row.title)
+def test_what_a_start_refuses_of_an_attack_is_told_once(
+    row: attacks.Attack,
+    make_site: attacks.MakeSite,
+    tmp_path: Path,
+    node: Node,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """By one of four checks; nothing fails where a start succeeds with the verified bytes."""
+    site = make_site(tmp_path / "work")
+    row.act(site)
+    root = site.authority.write_trusted_root(tmp_path / "root.json")
+    for name, value in {"TRACE": str(site.trace), **site.environ}.items():
+        monkeypatch.setenv(name, value)
+    node.set("TRUSTED_ROOT", str(root))
+    monkeypatch.setattr(sys, "path", [*site.paths, str(site.folder), *sys.path])
+    found = [each for each in diagnose(OF_TRUST) if each.level is Level.FAIL]
+    assert len(found) == (row.runs is None)
+    assert site.trace.exists() == (row.runs is not None)
 
 
 # Publishers
@@ -600,12 +637,14 @@ def test_the_pinned_root_is_well_until_it_is_old() -> None:
     assert early.code == "root-outdated.clock"
 
 
-def test_a_root_whose_keys_of_one_kind_are_all_over_is_a_warning(
-    node: Node, tmp_path: Path, authority: LocalAuthority
+@pytest.mark.parametrize("years", [("2020", "2021"), ("3020", "3021")])
+def test_a_root_without_a_valid_key_of_some_kind_is_a_warning(
+    node: Node, tmp_path: Path, authority: LocalAuthority, years: tuple[str, str]
 ) -> None:
-    """Those that were replaced are no matter; a kind that an instance lacks is none either."""
+    """Keys that were replaced are no matter; a kind that an instance lacks is none either."""
     root = json.loads(authority.trusted_root_json())
-    over = {"start": "2020-01-01T00:00:00Z", "end": "2021-01-01T00:00:00Z"}
+    start, end = years
+    over = {"start": f"{start}-01-01T00:00:00Z", "end": f"{end}-01-01T00:00:00Z"}
     valid, replaced = root["certificateAuthorities"][0], root["certificateAuthorities"][0].copy()
     root["certificateAuthorities"] = [{**replaced, "validFor": over}, valid]
     root["timestampAuthorities"][0]["validFor"] = over
@@ -616,7 +655,7 @@ def test_a_root_whose_keys_of_one_kind_are_all_over_is_a_warning(
     (finding,) = bad("root-outdated")
     assert (finding.code, finding.subject) == ("root-outdated.no-valid-key", str(path))
     assert "timestamp authority" in finding.message
-    assert "2020-01-01 to 2021-01-01" in finding.message
+    assert f"{start}-01-01 to {end}-01-01" in finding.message
     assert run("root-outdated", "--fix").stdout.splitlines()[-2:] == [
         "# Fetch the trusted root anew; this needs the network:",
         f"stigmem-plugins trust refresh --output '{path}'",
@@ -648,7 +687,9 @@ def test_a_node_that_looks_for_no_plugins_is_a_warning(node: Node) -> None:
     node.set("AUTO_DISCOVERY_ENABLED", "off")
     node.sign()
     assert [each.code for each in bad()] == ["nothing-discovered.switched-off"]
-    assert "unset STIGMEM_PLUGIN_AUTO_DISCOVERY_ENABLED" in run("--fix").stdout.splitlines()
+    result = run("--fix")
+    assert "unset STIGMEM_PLUGIN_AUTO_DISCOVERY_ENABLED" in result.stdout.splitlines()
+    assert "A node would start" not in result.stdout
 
 
 def test_environment_and_plugin_directory_that_offer_one_distribution(node: Node) -> None:
@@ -817,6 +858,15 @@ def test_fix_prints_what_a_shell_understands(node: Node, tmp_path: Path) -> None
             ["sh", "-c", shell], capture_output=True, text=True, env=env, check=True
         )
         assert done.stdout.strip() == after
+
+
+def test_the_publisher_is_offered_with_who_vouches_for_it(node: Node) -> None:
+    """Where its identity does not imply that; one that a list cannot hold is not offered."""
+    node.sign("good-plugin", identity=ADA, issuer=ISSUER)
+    assert run("--fix").stdout.splitlines()[-1].endswith(f'"{ADA}@{ISSUER}')
+    shutil.rmtree(node.folder)
+    node.sign("good-plugin", identity="a,b@example.com", issuer=ISSUER)
+    assert "export" not in run("untrusted", "--fix").stdout
 
 
 def test_a_publisher_is_offered_once_and_not_if_the_file_has_a_say(

@@ -27,13 +27,19 @@ PLUGIN = """
     def vote(ctx, *, identity, **_):
         return Allow()
 
+    def shape(ctx, value, **_):
+        return value
+
     def heard(ctx, *, event):
         print("an audit handler was told", flush=True)
 
     def plugin_manifest():
         return PluginManifest(
             "{name}", "1.0.0", depends_on={needs},
-            hooks={{"capability_check": vote, "audit_emit": heard, "{extra}": vote}},
+            hooks={{
+                "capability_check": vote, "audit_emit": heard, "recall_filter": shape,
+                "{extra}": vote,
+            }},
         )
 """
 
@@ -74,6 +80,13 @@ def test_handlers_are_listed_in_call_order_with_what_the_hook_does() -> None:
         "  2  alpha.vote      after zeta, which it depends on",
     ]
     assert "a plugin that prints" in result.stderr
+
+
+def test_the_nodes_own_come_last_where_plugins_come_first() -> None:
+    """In the list, and in a graph."""
+    assert run("recall_filter").stdout.splitlines()[-1].startswith("  -  the node's own  if there")
+    (drawn,) = clusters(run("recall_filter", "--dot").stdout).values()
+    assert [name for name, *_ in drawn] == ["zeta.shape", "alpha.shape", "the node's own"]
 
 
 def test_a_hook_made_for_plugins_has_no_place_for_the_nodes_own() -> None:
@@ -172,7 +185,7 @@ def test_an_unknown_hook_is_an_error_before_anything_is_loaded() -> None:
     result = run("recal_rank")
     assert result.exit_code == 2
     assert "did you mean 'recall_rank'" in result.stderr
-    assert result.stderr.splitlines()[1].startswith("hint: `stigmem-plugins order`")
+    assert result.stderr.splitlines()[1].startswith("hint: the hooks are ")
     assert "a plugin that prints" not in result.stderr
 
 
@@ -197,11 +210,13 @@ def test_without_a_hook_all_that_have_handlers_are_shown() -> None:
         "  (the node's own) -> alpha.vote",
         "post_assert_persist, fire_and_forget, plugin_only",
         "  zeta.vote",
+        "recall_filter, filter_chain, plugins_first",
+        "  zeta.shape -> alpha.shape -> (the node's own)",
         "capability_check, voting, core_first",
         "  (the node's own) -> zeta.vote -> alpha.vote",
         "audit_emit, fire_and_forget, core_only_default",
         "  (the node's own) -> zeta.heard -> alpha.heard",
-        "4 of 22 hooks have handlers.",
+        "5 of 22 hooks have handlers.",
         "`stigmem-plugins order HOOK` says why they are called in this order.",
     ]
     (check,) = [h for h in json.loads(run("--json").stdout)["hooks"] if "capability" in h["hook"]]
@@ -210,7 +225,7 @@ def test_without_a_hook_all_that_have_handlers_are_shown() -> None:
 
 def test_nothing_installed_is_an_empty_answer(monkeypatch: pytest.MonkeyPatch) -> None:
     """And no error, in any form."""
-    monkeypatch.setattr("stigmem_plugins.cli.order.discover_plugin_manifests", lambda: ())
+    monkeypatch.setattr("stigmem_plugins.startup.installed_distributions", lambda **_: ())
     assert run().stdout == "0 of 22 hooks have handlers.\n"
     assert json.loads(run("--json").stdout)["hooks"] == []
     assert clusters(run("--dot").stdout) == subgraphs(run("--mermaid").stdout) == {}
@@ -430,7 +445,7 @@ def test_graphs_are_of_the_pipelines() -> None:
     assert subgraphs(run("capability_check", "--mermaid").stdout) == expected
     everything = clusters(run("--dot").stdout)
     assert everything == subgraphs(run("--mermaid").stdout)
-    assert len(everything) == 4
+    assert len(everything) == 5
     assert expected.items() <= everything.items()
 
 
@@ -462,3 +477,13 @@ def test_control_characters_are_shown_and_not_drawn() -> None:
     drawn = [pipeline(registry, "post_assert_persist")]
     for read in (clusters(dot(drawn)), subgraphs(mermaid(drawn))):
         assert list(read.values()) == [[["example-plugin.a\\nb\\x1b", "by name"]]]
+
+
+def test_a_node_that_starts_without_plugins_has_no_order(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The setting that makes it so is named, and nothing is loaded."""
+    monkeypatch.setenv("STIGMEM_PLUGIN_AUTO_DISCOVERY_ENABLED", "false")
+    result = run("capability_check")
+    assert result.exit_code == 0
+    assert "No installed plugin has a handler for capability_check." in result.stdout
+    assert "STIGMEM_PLUGIN_AUTO_DISCOVERY_ENABLED is off" in result.stdout
+    assert "a plugin that prints" not in result.stderr

@@ -105,6 +105,22 @@ def test_the_token_can_come_from_the_environment(
     assert "[1/1]" not in result.stdout
 
 
+def test_what_was_signed_as_json(
+    tmp_path: Path, authority: LocalAuthority, served: ServedAuthority
+) -> None:
+    """One object for all wheels, once all are signed."""
+    config = served.write_trust_config(tmp_path / "config.json")
+    token = authority.identity_token(PUBLISHER)
+    wheel = good_wheel(tmp_path)
+    result = run("sign", wheel, "--identity-token", token, "--trust-config", config, "--json")
+    assert result.exit_code == 0, result.output
+    facts = json.loads(result.stdout)
+    assert facts["schema_version"] == 1
+    (signed,) = facts["signed"]
+    assert (signed["wheel"], signed["signed_by"]) == (str(wheel), PUBLISHER)
+    assert signed["issuer"]
+
+
 def test_a_ci_jobs_credential_is_found(
     tmp_path: Path,
     authority: LocalAuthority,
@@ -485,5 +501,5 @@ def test_trust_show_names_a_root_that_is_none(
     """With what to do."""
     (tmp_path / "root.json").write_text("{}")
     result = run("trust", "show")
-    assert result.exit_code == 1
+    assert result.exit_code == 3
     assert "hint: get it anew with `stigmem-plugins trust refresh`" in result.stderr

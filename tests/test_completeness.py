@@ -11,7 +11,9 @@ import pytest
 from stigmem_hookspecs import HOOK_SPECS
 from stigmem_plugins import Capability, errors
 from stigmem_plugins.audit import EVENT_TYPES
+from stigmem_plugins.authoring.checks import CHECKS as OF_CHECK
 from stigmem_plugins.checks import REASONS
+from stigmem_plugins.cli.doctor import CHECKS as OF_DOCTOR
 from stigmem_plugins.metrics import Collectors, declare
 from stigmem_plugins.settings import SETTING_NAMES
 from tests.pages import REFERENCE, load
@@ -50,6 +52,9 @@ ENTRIES: dict[str, tuple[list[str], str, str]] = {
     "audit events": (list(EVENT_TYPES), "audit.md", "## {}\n"),
     "reasons": (list(REASONS), "audit.md", "| `{}` |"),
     "metrics": (metric_names(), "metrics.md", "| `{}` |"),
+    "checks of a node": ([each.name for each in OF_DOCTOR], "checks.md", "| `{}` |"),
+    "checks of a plugin": ([each.name for each in OF_CHECK], "checks.md", "| `{}` |"),
+    "codes of these": ([code for each in OF_CHECK for code in each.codes], "checks.md", "| `{}` |"),
     "commands": (command_names(), "cli.md", "## stigmem-plugins {}\n"),
 }
 """What there is of each kind, the page that it is on, and how its entry starts."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -109,6 +110,18 @@ def test_the_root_is_fetched_verified_and_written(
     monkeypatch.setenv("STIGMEM_PLUGIN_TRUSTED_ROOT", str(output))
     assert run(*source(repository)).exit_code == 0
     assert output.read_bytes() == published
+
+
+def test_what_was_written_as_json(repository: Repository, tmp_path: Path) -> None:
+    """With the setting that makes a node use it."""
+    output = tmp_path / "root.json"
+    result = run("--output", output, *source(repository), "--json")
+    assert json.loads(result.stdout) == {
+        "schema_version": 1,
+        "written": str(output),
+        "setting": "STIGMEM_PLUGIN_TRUSTED_ROOT",
+        "tuf_url": repository.url + "/",
+    }
 
 
 def test_a_repository_of_another_root_is_refused(repository: Repository, tmp_path: Path) -> None:

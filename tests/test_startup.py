@@ -356,6 +356,20 @@ def test_a_hosts_settings_object_must_say_what_it_means(fields: dict[str, Any]) 
         PluginTrustPolicy.from_settings(incomplete)
 
 
+@pytest.mark.usefixtures("site")
+def test_where_a_host_asks_for_an_acknowledgement_signing_is_off_only_with_it() -> None:
+    """As on the node whose settings have it; the refusal says what to set."""
+    registry = HookRegistry()
+    asked = settings(plugin_signing_required=False, plugin_unsigned_ack="yes")
+    with pytest.raises(PluginSignatureError) as refusal:
+        register_discovered_plugins(registry=registry, settings=asked)
+    said, acknowledgement = str(refusal.value).rsplit("=", 1)
+    assert said.endswith("STIGMEM_PLUGIN_SIGNING_REQUIRED=false and STIGMEM_PLUGIN_UNSIGNED_ACK")
+    asked.plugin_unsigned_ack = acknowledgement
+    started = register_discovered_plugins(registry=registry, settings=asked)
+    assert [plugin.manifest.name for plugin in started] == ["zeta", "alpha"]
+
+
 def test_a_policy_can_be_read_off_a_hosts_settings() -> None:
     """As lists or as comma lists."""
     policy = PluginTrustPolicy.from_settings(

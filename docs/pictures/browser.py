@@ -11,8 +11,8 @@ from docs.pictures.examples import EXAMPLES, run, settings
 
 BROWSERS: Final = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 PHOTOGRAPHS: Final = (
-    ("report.png", "", "1120,1180", False),
-    ("report-dark.png", "#capabilities", "1120,1180", True),
+    ("report.png", "", "1240,1240", False),
+    ("report-dark.png", "#capabilities", "1240,1240", True),
 )
 """Pictures of the report: where from the window looks, its size, and whether it is dark."""
 FRAME: Final = """<!doctype html><style>body { margin: 0 }

@@ -31,7 +31,8 @@ def pre_assert_authorize(
 ) -> VotingDecision:
     """Decide whether this caller may assert this fact.
 
-    Called once per assertion, before anything looks at what the fact says.
+    Called once per assertion, before anything looks at what the fact says. stigmem-node looks at
+    the caller's own permission to write only afterwards: do not take it for settled here.
 
     Args:
         req: The assertion as it arrived; the host's, do not change it.
@@ -71,12 +72,13 @@ def pre_assert_validate(
 ) -> VotingDecision:
     """Decide whether what the fact says is acceptable.
 
-    Called once every `pre_assert_authorize` handler has allowed the assertion. The node's own
-    checks come first: a plugin sees only what they let through, and can be stricter.
+    Called once every `pre_assert_authorize` handler has allowed the assertion. Core handlers come
+    first: a plugin sees only what they let through, and can be stricter. stigmem-node has none
+    of them; it checks sizes, gardens and permissions once the assertion is transformed.
 
     Args:
         req: The assertion, not yet transformed; the host's, do not change it.
-        identity: Who asserts it; whether they may is already settled.
+        identity: Who asserts it; no plugin that was asked has objected to that.
         tenant: The tenant whose rules for facts apply.
         request_id: The id that the audit record of this assertion will carry.
         payload: All keywords of this fire, exactly as the host passed them.
@@ -114,7 +116,8 @@ def pre_assert_transform(
     """Change an assertion before it is stored.
 
     Called after the last vote on it. Nothing votes on the result, but the node's own handlers
-    run after those of plugins and have the last word on what is stored.
+    run after those of plugins and have the last word on what is stored. It may yet be refused:
+    stigmem-node looks at the caller's permission to write after this hook.
 
     Args:
         value: The assertion as the handler before left it; change a copy, not this object.
@@ -236,8 +239,10 @@ def post_assert_audit(
 ) -> None:
     """Record how an assertion ended.
 
-    Called at the end of every assertion, whether it was stored, refused by a vote or failed.
-    The node's own record is written first; plugins add theirs. This hook is strict.
+    Called at the end of an assertion that was stored, refused by a vote or refused by the host;
+    not of one that ended with a handler's failure before it was to be stored. The node's own
+    record is written first; plugins add theirs. This hook is strict: if a handler fails after
+    the fact was stored, stigmem-node calls it again, with `Failure`, and the fact stays.
 
     Args:
         fact: The stored fact, or None if none was stored; the host's, do not change it.

@@ -72,9 +72,11 @@ def federation_inbound_validate(
 ) -> VotingDecision:
     """Decide whether to take in one fact from another node.
 
-    Called for each fact of a delivery by itself; a refusal leaves the others alone. A sender
-    proves itself with a capability token or as a known peer, and the host passes `cap_token`
-    in the one case, `peer` and `token_payload` in the other: give all three a default.
+    Called for each fact of a delivery by itself, once its origin is verified; a refusal leaves
+    the others alone. A sender proves itself with a capability token or as a known peer, and the
+    host passes `cap_token` in the one case, `peer` and `token_payload` in the other: give all
+    three a default. stigmem-node does not call it for facts that it fetches from a peer itself,
+    but for those only that a peer pushes.
 
     Args:
         fact: The fact as received, a dict of the wire format; do not change it.
@@ -91,7 +93,8 @@ def federation_inbound_validate(
 
     Raises:
         RejectError: Leaves the fact out, with that reason.
-        Exception: Stops the host from taking the fact in, like every failed vote.
+        Exception: Stops the host from taking the fact in, like every failed vote, and those
+            that come after it in the delivery.
 
     Example:
         >>> from stigmem_hookspecs import Allow, Deny
@@ -118,8 +121,9 @@ def federation_inbound_filter(
 ) -> dict[str, Any]:
     """Change a fact from another node before it is stored here.
 
-    Called for each fact that `federation_inbound_validate` allowed. Plugins change it first,
-    and the node's own handlers clean up what they leave.
+    Called for each fact that `federation_inbound_validate` allowed, and for no other: facts that
+    stigmem-node fetches itself pass it by. Plugins change it first, and the node's own handlers
+    clean up what they leave.
 
     Args:
         value: The fact in the wire format, as the handler before left it; build a new dict.

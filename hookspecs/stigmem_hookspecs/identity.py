@@ -21,8 +21,9 @@ def identity_resolve(
 ) -> Identity:
     """Refine who is asking: add groups, map an external account to a local one.
 
-    Called for each request once the host has checked its credentials. The node's handlers
-    come first, so what a plugin returns is what all later hooks get as `identity`.
+    Called for each request once the host has checked its credentials, not for peers with a token
+    of the federation. The node's handlers come first, so what a plugin returns is what all later
+    hooks get as `identity`.
 
     Args:
         value: The identity that the host established, as the handler before left it; change

@@ -108,7 +108,8 @@ def audit_emit(
 
     Called for each event that the node records, after its own record, and for those of the
     plugin layer: registrations, refusals, denials, handler errors. Expect many, and expect
-    them from several threads.
+    them from several threads. A host may still hold its transaction open, as stigmem-node does
+    where a fact is written: be quick, and expect that what happened can yet be rolled back.
 
     Args:
         event: What happened; immutable, so it can be kept or queued as it is.

@@ -33,8 +33,10 @@ def pre_recall_authorize(
 ) -> VotingDecision:
     """Decide whether this caller may ask this question.
 
-    Called once per recall, before the query is rewritten or run. It is about the question:
-    to hide single facts of the answer, use `recall_filter`. The node votes before plugins.
+    Called once per query, before it is rewritten or run. It is about the question: to hide
+    single facts of the answer, use `recall_filter`. Core handlers vote before plugins.
+    stigmem-node calls this hook, `pre_recall_rewrite`, `recall_filter` and `post_recall_audit` at
+    `GET /v1/facts` alone: `POST /v1/recall` and routes that read one fact pass them by.
 
     Args:
         identity: Who asks, as `identity_resolve` left it.
@@ -111,8 +113,9 @@ def recall_filter(
 ) -> list[FactRecord]:
     """Take facts out of an answer, or mask parts of them.
 
-    Called with what the search found, before ranking. Each handler sees only what those
-    before it left, so a fact once dropped stays hidden; the node filters after the plugins.
+    Called with what the search found, also if that is nothing, before ranking. Each handler sees
+    only what those before it left, so a fact once dropped stays hidden; core handlers filter
+    after the plugins. `pre_recall_authorize` says which requests come by here.
 
     Args:
         value: The facts found, in the host's order; the facts themselves are the host's.
@@ -199,8 +202,9 @@ def post_recall_audit(
 ) -> None:
     """Record who was told what.
 
-    Called before an answer leaves the node, and when a recall is refused. The node records
-    first and plugins after it; all of them run, even when one fails.
+    Called before an answer leaves the node, and when a vote refuses the query; not when it fails
+    in between. The node records first and plugins after it; all of them run, even when one
+    fails. `pre_recall_authorize` says which requests come by here.
 
     Args:
         result: The answer, filtered and ranked, in the host's own type; None if there is

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from collections.abc import Iterator
 from collections.abc import Set as AbstractSet
 from functools import lru_cache
 from types import NoneType, UnionType
@@ -56,8 +57,8 @@ def _described(node: ast.expr | None) -> AbstractSet[str] | None:
             return _described(_parsed(text))
         case ast.Name(id=name) | ast.Attribute(attr=name):
             return {name} if name in _PLAIN | _OURS else _ALIASES.get(name)
-        case ast.BinOp(left, ast.BitOr(), right):
-            return _union(_described(left), _described(right))
+        case ast.BinOp(op=ast.BitOr()):
+            return _union(*map(_described, _alternatives(node)))
         case ast.Subscript(ast.Name(id=name) | ast.Attribute(attr=name), inner):
             parts = inner.elts if isinstance(inner, ast.Tuple) else [inner]
             made = {"Optional": [*parts, _NONE], "Union": parts}.get(name, [node.value])
@@ -74,6 +75,17 @@ def _parsed(text: str) -> ast.expr | None:
         return ast.parse(text, mode="eval").body
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return None
+
+
+def _alternatives(node: ast.expr) -> Iterator[ast.expr]:
+    """The types that `|` puts together, however many."""
+    pending = [node]
+    while pending:
+        match pending.pop():
+            case ast.BinOp(left, ast.BitOr(), right):
+                pending += [right, left]
+            case other:
+                yield other
 
 
 def _union(*parts: AbstractSet[str] | None) -> AbstractSet[str] | None:

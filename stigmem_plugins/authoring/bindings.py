@@ -28,7 +28,7 @@ def own_nodes(body: Iterable[ast.AST]) -> Iterator[ast.AST]:
     r"""The nodes of a body without those of the functions and classes defined in it.
 
     Example:
-        >>> nodes = own_nodes(ast.parse("def f(): a\\nb").body)
+        >>> nodes = own_nodes(ast.parse("def f(): a\nb").body)
         >>> [type(node).__name__ for node in nodes]
         ['FunctionDef', 'Expr', 'Name', 'Load']
     """

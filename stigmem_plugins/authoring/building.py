@@ -15,7 +15,6 @@ from packaging.version import InvalidVersion, Version
 from stigmem_plugins.authoring.bindings import Imported, bindings
 from stigmem_plugins.authoring.manifests import Reading
 from stigmem_plugins.authoring.metadata import Metadata
-from stigmem_plugins.authoring.names import parsed
 from stigmem_plugins.authoring.table import Check, found
 from stigmem_plugins.findings import Finding, Level, Place
 
@@ -33,17 +32,15 @@ _BRINGS: Final = {
 def check_syntax(reading: Reading) -> Iterator[Finding]:
     """Every Python file compiles."""
     newer = not _runs_here(reading.project.metadata)
-    for file, source in reading.project.sources.items():
-        error = parsed(source)
-        if isinstance(error, SyntaxError):
-            place = Place(file, error.lineno or 0, max(error.offset or 0, 0))
-            message = f"Python {platform.python_version()} cannot compile it: {error.msg}"
-            if newer:
-                reason = f"{message}; it is written for another Python"
-                yield found("syntax.other-python", Level.SKIP, reason, place=place)
-            else:
-                hint = "correct the file"
-                yield found("syntax.error", Level.FAIL, message, place=place, hint=hint)
+    for file, error in reading.code.errors.items():
+        place = Place(file, error.lineno or 0, max(error.offset or 0, 0))
+        message = f"Python {platform.python_version()} cannot compile it: {error.msg}"
+        if newer:
+            reason = f"{message}; it is written for another Python"
+            yield found("syntax.other-python", Level.SKIP, reason, place=place)
+        else:
+            hint = "correct the file"
+            yield found("syntax.error", Level.FAIL, message, place=place, hint=hint)
 
 
 def _runs_here(metadata: Metadata) -> bool:

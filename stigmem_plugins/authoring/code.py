@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import ast
 import builtins
-from collections.abc import Iterable
 from typing import Final, Self, TypeAlias
 
 from attrs import field, frozen
@@ -31,9 +30,10 @@ from stigmem_plugins.authoring.names import (
 )
 from stigmem_plugins.authoring.project import Project
 from stigmem_plugins.findings import Place
+from stigmem_plugins.usage import place_of
 
-_DEPTH: Final = 40
-"""How many assignments and imports a name is followed through."""
+DEEPEST: Final = 60
+"""How many names and values a name or value is followed through."""
 
 
 @frozen(eq=False)
@@ -72,9 +72,7 @@ class Module:
 
     def place(self, node: ast.expr | ast.stmt | ast.arg) -> Place:
         """Where a node stands."""
-        line = b"".join(self.lines[node.lineno - 1 : node.lineno])
-        before = line[: node.col_offset]
-        return Place(self.file, node.lineno, len(before.decode(errors="replace")) + 1)
+        return place_of(node, self.file, self.lines)
 
 
 @frozen(eq=False)
@@ -122,12 +120,19 @@ class Code:
 
     def __init__(self, project: Project) -> None:
         self.modules: dict[str, Module] = {}
-        for name, file in project.modules.items():
-            source = project.sources[file]
-            if isinstance(tree := parsed(source), ast.Module):
-                self.modules[name] = Module.of(name, file, tree, source)
+        self.errors: dict[str, SyntaxError] = {}
+        """Why files cannot be compiled, by path."""
+        names = {file: name for name, file in project.modules.items()}
+        for file, source in project.sources.items():
+            tree = parsed(source)
+            if isinstance(tree, SyntaxError):
+                self.errors[file] = tree
+            elif file in names:
+                self.modules[names[file]] = Module.of(names[file], file, tree, source)
         self.changed = frozenset(n for m in self.modules.values() for n in changed_names(m.tree))
         """The names whose values something may change after they are assigned."""
+        self._known: dict[tuple[int, str], tuple[Meaning, Bindings]] = {}
+        self._depth = 0
 
     def lacks(self, module: str, name: str) -> bool:
         """Whether a module of the source certainly has no such name."""
@@ -135,64 +140,71 @@ class Code:
         is_open = found.stars or "__getattr__" in found.names or is_dynamic(found.tree)
         return not (is_open or name in found.names or f"{module}.{name}" in self.modules)
 
-    def member(self, module: str, name: str, depth: int = _DEPTH) -> Meaning:
+    def member(self, module: str, name: str) -> Meaning:
         """What a name of a module means: one of its own, or a submodule."""
         found = self.modules.get(module)
         if found is None:
             return external(f"{module}.{name}")
         if name not in found.names and f"{module}.{name}" in self.modules:
             return Inner(f"{module}.{name}")
-        return self._global(found, name, depth)
+        return self._global(found, name)
 
-    def meaning(self, node: ast.expr, scope: Scope, depth: int = _DEPTH) -> Meaning:
+    def meaning(self, node: ast.expr, scope: Scope) -> Meaning:
         """What an expression stands for; it stands for itself if it is neither name nor member."""
-        match node:
-            case _ if depth <= 0:
-                return None
-            case ast.Name(id=name):
-                return self._looked_up(name, scope, depth - 1)
-            case ast.Attribute(value=value, attr=attribute):
-                match self.meaning(value, scope, depth - 1):
-                    case External(name):
-                        return external(f"{name}.{attribute}")
-                    case Inner(name):
-                        return self.member(name, attribute, depth - 1)
-        return Defined(node, scope)
+        members: list[str] = []
+        owner = node
+        while isinstance(owner, ast.Attribute):
+            members.append(owner.attr)
+            owner = owner.value
+        found = self._looked_up(owner.id, scope) if isinstance(owner, ast.Name) else None
+        while members and isinstance(found, External | Inner):
+            member = members.pop()
+            if isinstance(found, External):
+                found = external(f"{found.name}.{member}")
+            else:
+                found = self.member(found.name, member)
+        if members or not isinstance(owner, ast.Name):
+            return Defined(node, scope)
+        return found
 
-    def _looked_up(self, name: str, scope: Scope, depth: int) -> Meaning:
+    def _looked_up(self, name: str, scope: Scope) -> Meaning:
         for number, names in enumerate(scope.functions):
             if name in names:
-                outer = Scope(scope.module, scope.functions[number:])
-                return self._one(names[name], outer, name, depth)
-        return self._global(scope.module, name, depth)
+                return self._one(names, name, Scope(scope.module, scope.functions[number:]))
+        return self._global(scope.module, name)
 
-    def _global(self, module: Module, name: str, depth: int) -> Meaning:
+    def _global(self, module: Module, name: str) -> Meaning:
         if name in module.names:
-            return self._one(module.names[name], Scope(module), name, depth)
-        inner = [star for star in module.stars if star in self.modules]
-        having = [star for star in inner if name in self.modules[star].names]
-        if having or depth <= 0:
-            return self.member(having[-1], name, depth - 1) if depth > 0 else None
+            return self._one(module.names, name, Scope(module))
+        having = [s for s in module.stars if s in self.modules and name in self.modules[s].names]
+        if having:
+            return self.member(having[-1], name)
         if hasattr(builtins, name):
             return External(f"builtins.{name}")
         outer = [star for star in module.stars if star not in self.modules]
         return external(f"{outer[0]}.{name}") if len(outer) == len(module.stars) == 1 else None
 
-    def _one(self, bound: Iterable[Binding], scope: Scope, name: str, depth: int) -> Meaning:
-        """What all bindings of a name agree on."""
-        first, *others = (self._bound(binding, scope, name, depth) for binding in bound)
-        return first if all(each == first for each in others) else None
+    def _one(self, names: Bindings, name: str, scope: Scope) -> Meaning:
+        """What all bindings of a name agree on; nothing where they lead in a circle."""
+        key = (id(names), name)
+        if key not in self._known and self._depth < DEEPEST:
+            self._known[key] = (None, names)
+            self._depth += 1
+            first, *others = [self._bound(binding, name, scope) for binding in names[name]]
+            self._depth -= 1
+            self._known[key] = (first if all(each == first for each in others) else None, names)
+        return self._known.get(key, (None,))[0]
 
-    def _bound(self, binding: Binding, scope: Scope, name: str, depth: int) -> Meaning:
+    def _bound(self, binding: Binding, name: str, scope: Scope) -> Meaning:
         match binding:
             case Imported(module, None):
                 return Inner(module) if module in self.modules else external(module)
             case Imported(module, str(member)):
-                return self.member(module, member, depth - 1) if depth > 0 else None
+                return self.member(module, member)
             case ast.stmt():
                 return Defined(binding, scope)
             case ast.expr():
-                found = self.meaning(binding, scope, depth - 1)
+                found = self.meaning(binding, scope)
                 is_open = isinstance(found, Defined) and not isinstance(found.node, _FIXED)
                 return None if is_open and name in self.changed else found
             case _:

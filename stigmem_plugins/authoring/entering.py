@@ -82,8 +82,8 @@ def _factory(reading: Reading, plugin: Plugin) -> Iterator[Finding]:
             message = f"it is called without arguments, and needs {', '.join(needed)}"
             hint = "let it take none, or give them defaults"
             yield say("entry-point.arguments", Level.FAIL, message, hint=hint)
-        given = list(results(function.node))
-        shapes = [kind for each in given for kind in kinds(code, each, function.body)]
+        given, body = list(results(function.node)), function.body()
+        shapes = [kind for each in given for kind in kinds(code, each, body)]
         wrong = next(filter(None, shapes), None)
         if function.asynchronous:
             message = "it is a coroutine function, and nobody awaits it"

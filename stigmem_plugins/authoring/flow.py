@@ -47,9 +47,14 @@ def kinds(code: Code, node: ast.expr, scope: Scope) -> list[str | None]:
 
     A class that stands for itself, as in `return Deny`, is called `type Deny`.
     """
-    if isinstance(node, ast.IfExp):
-        return [*kinds(code, node.body, scope), *kinds(code, node.orelse, scope)]
-    return [_kind(code, code.meaning(node, scope))]
+    pending, found = [node], []
+    while pending:
+        each = pending.pop()
+        if isinstance(each, ast.IfExp):
+            pending += [each.orelse, each.body]
+        else:
+            found.append(_kind(code, code.meaning(each, scope)))
+    return found
 
 
 def _kind(code: Code, meaning: Meaning) -> str | None:  # noqa: PLR0911  # one for each form
@@ -95,13 +100,16 @@ def end_of(function: FunctionNode) -> End:
     r"""Whether a function can end without returning anything.
 
     Example:
-        >>> source = "def f(a):\\n if a:\\n  return 1"
+        >>> source = "def f(a):\n if a:\n  return 1"
         >>> end_of(ast.parse(source).body[0])
         <End.SURELY: 'surely'>
     """
-    if isinstance(function, ast.Lambda) or not _completes(function.body):
+    try:
+        if isinstance(function, ast.Lambda) or not _completes(function.body):
+            return End.NEVER
+        return End.SURELY if _surely(function.body[-1]) else End.MAYBE
+    except RecursionError:  # a chain of a thousand conditions is not judged
         return End.NEVER
-    return End.SURELY if _surely(function.body[-1]) else End.MAYBE
 
 
 def _surely(node: ast.stmt) -> bool:

@@ -74,9 +74,8 @@ class Function:
             if parameter.default is _EMPTY and parameter.kind not in various
         ]
 
-    @property
     def body(self) -> Scope:
-        """The scope of its body."""
+        """The scope of its body, made anew."""
         return self.scope.within(self.node)
 
     def arguments(self) -> list[tuple[ast.arg, inspect.Parameter]]:

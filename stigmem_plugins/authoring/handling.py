@@ -143,7 +143,7 @@ def _annotated(say: Say, function: Function, spec: HookSpec) -> Iterator[Finding
     for what, name, annotation in annotated:
         wanted, given = types.get(name), described(annotation)
         if annotation is not None and wanted and given and wanted.isdisjoint(given):
-            message = f"{what} is annotated as {ast.unparse(annotation)}, and the hook says "
+            message = f"{what} is annotated as {' | '.join(sorted(given))}, and the hook says "
             message += " | ".join(sorted(wanted))
             place, hint = function.scope.module.place(annotation), "correct the annotation"
             yield say("handlers.annotation", Level.WARN, message, place=place, hint=hint)

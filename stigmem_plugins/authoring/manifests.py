@@ -9,7 +9,7 @@ from typing import Final
 from attrs import field, frozen
 
 from stigmem_plugins.authoring.bindings import FunctionNode, own_nodes
-from stigmem_plugins.authoring.code import Code, Defined, Meaning, Scope
+from stigmem_plugins.authoring.code import DEEPEST, Code, Defined, Meaning, Scope
 from stigmem_plugins.authoring.handlers import find_function
 from stigmem_plugins.authoring.names import External
 from stigmem_plugins.authoring.project import Project
@@ -19,8 +19,6 @@ from stigmem_plugins.manifest import FIELDS
 from stigmem_plugins.trust.statement import FACTORY, SignedPlugin
 
 MANIFEST: Final = External("stigmem.PluginManifest")
-_DEPTH: Final = 10
-"""How many functions a factory is followed through."""
 
 
 @frozen(eq=False)
@@ -164,30 +162,44 @@ def _plugin(code: Code, name: str, value: str, place: Place, signed: SignedPlugi
         module, _, attribute = value.partition(":")
         first, *others = attribute.split(".")
         factory = code.member(module, first) if module in code.modules and not others else None
-    returned = [] if factory is None else list(_manifests(code, factory, _DEPTH))
+    returned = () if factory is None else _Following(code).manifests(factory)
     calls = tuple(each for each in returned if each is not None)
     complete = bool(calls) and None not in returned
     return Plugin(name, value, place, factory, calls, complete, signed)
 
 
-def _manifests(code: Code, factory: Meaning, depth: int) -> Iterator[ManifestCall | None]:
-    """The manifests that a function returns; None for each result that is something else."""
-    function = find_function(code, factory)
-    if function is None or function.asynchronous or not depth:
-        yield None
-        return
-    for result in results(function.node):
-        match code.meaning(result, function.body):
-            case Defined(ast.Call(func=called) as call, scope):
-                made = code.meaning(called, scope)
+class _Following:
+    """Follows factories to the manifests that they return.
+
+    Args:
+        code: The plugin's modules.
+    """
+
+    def __init__(self, code: Code) -> None:
+        self._code = code
+        self._returned: dict[FunctionNode, tuple[ManifestCall | None, ...]] = {}
+
+    def manifests(self, factory: Meaning) -> tuple[ManifestCall | None, ...]:
+        """What a function returns: manifests, and None for each result that is something else."""
+        function = find_function(self._code, factory)
+        if function is None or function.asynchronous:
+            return (None,)
+        if function.node not in self._returned and len(self._returned) < DEEPEST:
+            self._returned[function.node] = (None,)  # as long as it leads to itself
+            body = function.body()
+            found = [self._result(each, body) for each in results(function.node)]
+            self._returned[function.node] = tuple(dict.fromkeys(e for each in found for e in each))
+        return self._returned.get(function.node, (None,))
+
+    def _result(self, result: ast.expr, scope: Scope) -> tuple[ManifestCall | None, ...]:
+        match self._code.meaning(result, scope):
+            case Defined(ast.Call(func=called) as call, where):
+                made = self._code.meaning(called, where)
                 if made == MANIFEST:
-                    yield _call(call, scope)
-                elif call.args or call.keywords:
-                    yield None
-                else:
-                    yield from _manifests(code, made, depth - 1)
+                    return (_call(call, where),)
+                return (None,) if call.args or call.keywords else self.manifests(made)
             case _:
-                yield None
+                return (None,)
 
 
 def results(function: FunctionNode) -> Iterator[ast.expr]:

@@ -63,8 +63,12 @@ class Metadata:
         return self.place(entry_point, ENTRY_POINT_GROUP)
 
 
-def from_pyproject(text: bytes) -> Metadata:
+def from_pyproject(text: bytes, *, others: bool = False) -> Metadata:
     r"""Read a `pyproject.toml`.
+
+    Args:
+        text: The file.
+        others: Whether there are other files that a build tool may read.
 
     Example:
         >>> metadata = from_pyproject(b"[project]\nname = 'example'\nversion = '1.0'\n")
@@ -81,7 +85,8 @@ def from_pyproject(text: bytes) -> Metadata:
     points = _table(project, "entry-points")
     plugins = _table(points, ENTRY_POINT_GROUP)
     unknown = {key for key in _list(project.get("dynamic")) if key in EVERYTHING}
-    if not project and _table(document, "tool").keys() & {"poetry", "setuptools", "flit"}:
+    tools = _table(document, "tool")
+    if "project" not in document and (others or tools.keys() & {"poetry", "flit"}):
         unknown |= EVERYTHING - {"build-system"}
     if "build-system" not in document:
         unknown.add("build-system")
@@ -94,7 +99,7 @@ def from_pyproject(text: bytes) -> Metadata:
         plugins={name: str(value) for name, value in plugins.items()},
         groups=tuple(points),
         unknown=frozenset(unknown),
-        remapped=bool(_REMAPS & set(_keys(_table(document, "tool")))),
+        remapped=bool(_REMAPS & set(_keys(tools))),
         lines=_toml_lines(text.decode()),
     )
 

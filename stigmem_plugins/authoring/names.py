@@ -87,6 +87,8 @@ def changed_names(tree: ast.AST) -> Iterator[str]:
     """
     for node in ast.walk(tree):
         match node:
+            case ast.Attribute(attr=name, ctx=ast.Store() | ast.Del()):
+                yield name
             case ast.Subscript(value=value, ctx=ast.Store() | ast.Del()):
                 yield from last_name(value)
             case ast.AugAssign(target=value) | ast.Assign(value=value):

@@ -24,6 +24,7 @@ from stigmem_plugins.trust.wheel import Wheel, open_wheel, wheel_faults
 
 MOST_FILES: Final = 20_000
 """How many Python files a tree may have: a plugin's own folder has fewer."""
+_TARGET: Final = f"name a wheel, or a folder with a {PYPROJECT}"
 LARGEST_SOURCE: Final = 2**24
 """In bytes, of one file."""
 _NOT_SHIPPED: Final = frozenset(
@@ -89,10 +90,13 @@ def read_built(path: Path, verify: Verify) -> Project:
         Unverified: It is none, or cannot be read.
         StigmemPluginError: The trusted root is malformed.
     """
+    if path.is_file() and path.suffix != ".whl":
+        message = "it is neither a folder nor a wheel"
+        raise Unverified(message, _TARGET)
     wheel = open_wheel(path)
     if not wheel.folder:
         message = "it is no wheel: there is not exactly one .dist-info folder in it"
-        raise Unverified(message, "name a wheel, or a folder with a pyproject.toml")
+        raise Unverified(message, _TARGET)
     contents = wheel.contents
     metadata = from_core_metadata(
         contents.get(f"{wheel.folder}/METADATA", b""),
@@ -121,7 +125,8 @@ def read_tree(path: Path) -> Project:
     if not (path / PYPROJECT).is_file():
         message = f"there is no {PYPROJECT} in it"
         raise Unverified(message, "name the plugin's own folder, or its wheel")
-    metadata = from_pyproject(read_regular(str(path), PYPROJECT, LARGEST_SOURCE))
+    others = any((path / name).exists() for name in ("setup.cfg", "setup.py"))
+    metadata = from_pyproject(read_regular(str(path), PYPROJECT, LARGEST_SOURCE), others=others)
     sources: dict[str, bytes] = {}
     for file in _python_files(path):
         if len(sources) == MOST_FILES:
@@ -172,9 +177,13 @@ def _within(folder: str, files: Iterable[str]) -> dict[str, str]:
     return {file: file.removeprefix(folder) for file in files if file.startswith(folder)}
 
 
+def _unreadable(error: OSError) -> None:
+    raise error
+
+
 def _python_files(root: Path) -> Iterator[str]:
     """The files of a tree that may be a plugin's: not its tests, documents and environments."""
-    for place, folders, files in os.walk(root):
+    for place, folders, files in os.walk(root, onerror=_unreadable):
         folder = Path(place)
         left_out = _NOT_SHIPPED if folder == root else frozenset()
         folders[:] = sorted(

@@ -37,9 +37,10 @@ def check_returns(reading: Reading) -> Iterator[Finding]:
             hint = "collect what it yields, and return that"
             yield say("returns.generator", Level.FAIL, message, place=function.place, hint=hint)
             continue
+        body = function.body()
         for result in results(function.node):
             place = function.scope.module.place(result)
-            for kind in kinds(reading.code, result, function.body):
+            for kind in kinds(reading.code, result, body):
                 if kind is not None:
                     yield from _result(partial(say, place=place), spec, kind)
         if spec.semantic is not HookSemantic.FIRE_AND_FORGET:
@@ -79,14 +80,12 @@ def _end(say: Say, function: Function, spec: HookSpec) -> Iterator[Finding]:
     for node in bare:
         place = function.scope.module.place(node)
         yield say("returns.type", Level.FAIL, "it returns nothing here", place=place, hint=hint)
-    match end_of(function.node):
-        case End.SURELY:
-            yield say("returns.none", Level.FAIL, "it can end without a result", hint=hint)
-        case End.MAYBE:
-            message = "it ends without a result unless something before that ends it"
-            yield say("returns.none", Level.WARN, message, hint=hint)
-        case End.NEVER:
-            pass
+    end = end_of(function.node)
+    if end is End.SURELY:
+        yield say("returns.none", Level.FAIL, "it can end without a result", hint=hint)
+    elif end is End.MAYBE:
+        message = "it ends without a result unless something before that ends it"
+        yield say("returns.none", Level.WARN, message, hint=hint)
 
 
 CHECK: Final = Check(

@@ -17,6 +17,7 @@ from stigmem_plugins.findings import Finding, Level, Place
 from stigmem_plugins.usage import Usage, find_usage
 
 _ACCESSORS: Final = {capability.accessor: capability for capability in Capability}
+_CATCHING: Final = (ast.Try, ast.TryStar, ast.With, ast.AsyncWith)
 Declared: TypeAlias = dict[str, Place]
 """The capabilities that a manifest declares, with where it does."""
 
@@ -51,8 +52,9 @@ def check_capabilities(reading: Reading) -> Iterator[Finding]:
             if capability not in everything:
                 message = f"its code asks for {capability}, and no manifest declares that"
                 hint = f"add {str(capability)!r} to its capabilities, or do not ask"
-                place, level = places[0], Level.WARN
-                if places[0] in _certain(reading):
+                certain = [place for place in places if place in _certain(reading)]
+                place, level = (*certain, *places)[0], Level.WARN
+                if certain:
                     level = Level.FAIL
                     message += ": the handler fails when it is called"
                 yield found("capabilities.undeclared", level, message, place=place, hint=hint)
@@ -86,17 +88,20 @@ def _against(
 def _certain(reading: Reading) -> set[Place]:
     """Where handlers ask the context itself, and would not catch the error."""
     places = set()
-    for handler in each_handler(reading):
-        function = handler.function
-        if function is None or isinstance(function.node, ast.Lambda) or not function.arguments():
-            continue
-        context = function.arguments()[0][0].arg
-        nodes = [each for each in function.node.body if not isinstance(each, ast.Try | ast.With)]
-        for node in (inner for each in nodes for inner in own_nodes([each])):
-            match node:
+    for function in (each.function for each in each_handler(reading) if each.function):
+        context = {argument.arg for argument, _ in function.arguments()[:1]}
+        node = function.node
+        nodes = list(own_nodes([node.body] if isinstance(node, ast.Lambda) else node.body))
+        caught = {
+            inner for each in nodes if isinstance(each, _CATCHING) for inner in ast.walk(each)
+        }
+        for each in nodes:
+            match each:
+                case ast.Attribute(attr="capabilities"):
+                    return set()  # it may ask first what it is granted
                 case ast.Call(func=ast.Attribute(value=ast.Name(id=name), attr=attribute)):
-                    if name == context and attribute in _ACCESSORS:
-                        places.add(function.scope.module.place(node))
+                    if name in context and attribute in _ACCESSORS and each not in caught:
+                        places.add(function.scope.module.place(each))
                 case _:
                     pass
     return places

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import ast
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, Final
 
 from attrs import frozen
 
 from stigmem_hookspecs import HookName
-from stigmem_plugins.authoring.code import Code, Defined, Scope
+from stigmem_plugins.authoring.code import DEEPEST, Code, Defined, Meaning, Scope
 from stigmem_plugins.authoring.names import External
 from stigmem_plugins.capabilities import Capability
 from stigmem_plugins.findings import Place
@@ -19,6 +21,10 @@ _MEMBERS: Final[dict[str, str]] = {
 }
 _COLLECTIONS: Final = {"set": set, "frozenset": frozenset, "list": list, "tuple": tuple}
 _WRAPPERS: Final = frozenset({"builtins.dict", "types.MappingProxyType", "stigmem.FrozenDict"})
+
+
+MOST_STEPS: Final = 10_000
+"""How many expressions are looked at for one value: more are no manifest's."""
 
 
 class NotKnownError(Exception):
@@ -51,6 +57,26 @@ class Values:
 
     def __init__(self, code: Code) -> None:
         self._code = code
+        self._active: list[ast.AST] = []
+        self._steps = 0
+
+    @contextmanager
+    def _meaning(self, node: ast.expr, scope: Scope) -> Iterator[Meaning]:
+        """What an expression stands for, while that is evaluated.
+
+        Raises:
+            NotKnownError: It contains itself, or is too large.
+        """
+        meaning = self._code.meaning(node, scope)
+        found = meaning.node if isinstance(meaning, Defined) else node
+        self._steps = self._steps + 1 if self._active else 0
+        if found in self._active or len(self._active) > DEEPEST or self._steps > MOST_STEPS:
+            raise NotKnownError
+        self._active.append(found)
+        try:
+            yield meaning
+        finally:
+            self._active.pop()
 
     def literal(self, node: ast.expr, scope: Scope) -> Any:
         """The value of an expression: a constant, or a collection of such.
@@ -63,11 +89,6 @@ class Values:
                 return _MEMBERS[name.removesuffix(".value")]
             case Defined(ast.Constant(value=value)):
                 return value
-            case Defined(ast.UnaryOp(ast.USub(), ast.Constant(value=int() | float() as value))):
-                return -value
-            case Defined(ast.Dict()) as found:
-                entries = self.entries(node, scope)
-                return {each.value: self.literal(each.node, each.scope) for each in entries}
             case Defined(ast.expr() as found, where):
                 return self._collection(found, where)
             case _:
@@ -91,16 +112,17 @@ class Values:
         Raises:
             NotKnownError: They are not known.
         """
-        match self._code.meaning(node, scope):
-            case Defined(ast.Set(elts=parts) | ast.List(elts=parts) | ast.Tuple(elts=parts), where):
-                return [item for part in parts for item in self._part(part, where)]
-            case Defined(ast.BinOp(left, ast.BitOr() | ast.Add(), right), where):
-                return [*self.elements(left, where), *self.elements(right, where)]
-            case Defined(ast.Call(func=function, args=parts, keywords=[]), where):
-                if self._builtin(function, where) in _COLLECTIONS and len(parts) <= 1:
-                    return [item for part in parts for item in self.elements(part, where)]
-            case _:
-                pass
+        with self._meaning(node, scope) as meaning:
+            match meaning:
+                case Defined(ast.Set(parts) | ast.List(parts) | ast.Tuple(parts), where):
+                    return [item for part in parts for item in self._part(part, where)]
+                case Defined(ast.BinOp(left, ast.BitOr() | ast.Add(), right), where):
+                    return [*self.elements(left, where), *self.elements(right, where)]
+                case Defined(ast.Call(function, parts, []), where):
+                    if self._builtin(function, where) in _COLLECTIONS and len(parts) <= 1:
+                        return [item for part in parts for item in self.elements(part, where)]
+                case _:
+                    pass
         raise NotKnownError
 
     def _part(self, node: ast.expr, scope: Scope) -> list[Item]:
@@ -119,20 +141,21 @@ class Values:
         Raises:
             NotKnownError: Its keys are not known.
         """
-        match self._code.meaning(node, scope):
-            case Defined(ast.Dict(keys=keys, values=values), where):
-                pairs = zip(keys, values, strict=True)
-                return [item for key, value in pairs for item in self._entry(key, value, where)]
-            case Defined(ast.BinOp(left, ast.BitOr(), right), where):
-                return [*self.entries(left, where), *self.entries(right, where)]
-            case Defined(ast.Call(func=function, args=parts, keywords=keywords), where):
-                made = self._code.meaning(function, where)
-                if isinstance(made, External) and made.name in _WRAPPERS and len(parts) <= 1:
-                    named = [self._keyword(each, where) for each in keywords]
-                    wrapped = [self.entries(part, where) for part in parts]
-                    return [item for items in (*wrapped, *named) for item in items]
-            case _:
-                pass
+        with self._meaning(node, scope) as meaning:
+            match meaning:
+                case Defined(ast.Dict(keys, values), where):
+                    pairs = zip(keys, values, strict=True)
+                    return [item for key, value in pairs for item in self._entry(key, value, where)]
+                case Defined(ast.BinOp(left, ast.BitOr(), right), where):
+                    return [*self.entries(left, where), *self.entries(right, where)]
+                case Defined(ast.Call(function, parts, keywords), where):
+                    made = self._code.meaning(function, where)
+                    if isinstance(made, External) and made.name in _WRAPPERS and len(parts) <= 1:
+                        wrapped = [self.entries(part, where) for part in parts]
+                        named = [self._keyword(each, where) for each in keywords]
+                        return [item for items in (*wrapped, *named) for item in items]
+                case _:
+                    pass
         raise NotKnownError
 
     def _entry(self, key: ast.expr | None, value: ast.expr, scope: Scope) -> list[Item]:

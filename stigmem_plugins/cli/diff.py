@@ -25,18 +25,20 @@ from stigmem_plugins.cli.output import (
     print_json,
     print_rows,
 )
+from stigmem_plugins.cli.parameters import complete_wheel_or_plugin
 from stigmem_plugins.cli.verification import terms_in_force
 from stigmem_plugins.discovery import installed_distributions
 from stigmem_plugins.errors import StigmemPluginError
 from stigmem_plugins.trust.vetting import TrustTerms, VettedPlugin, vet
 
 PUBLISHER: Final = "publisher"
-_PLURALS: Final = {"capability": "capabilities", "hook": "hooks", "plugin": "plugins"}
+PLUGIN: Final = "plugin"
+_PLURALS: Final = {"capability": "capabilities", "hook": "hooks", PLUGIN: "plugins"}
 
 
 @click.command("diff")
-@click.argument("old", metavar="OLD")
-@click.argument("new", metavar="NEW")
+@click.argument("old", metavar="OLD", shell_complete=complete_wheel_or_plugin)
+@click.argument("new", metavar="NEW", shell_complete=complete_wheel_or_plugin)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.pass_context
 def diff_command(context: click.Context, old: str, new: str, *, as_json: bool) -> None:
@@ -48,7 +50,7 @@ def diff_command(context: click.Context, old: str, new: str, *, as_json: bool) -
     that could not be told.
 
     \b
-        stigmem-plugins diff example-plugin dist/example_plugin-1.1.0-py3-none-any.whl
+        stigmem-plugins diff example-plugin example_plugin-1.1.0-py3-none-any.whl
     """  # noqa: D301  # click's mark for text that is not wrapped
     terms = terms_in_force()
     try:
@@ -136,9 +138,9 @@ def _row(change: Change, publisher: str, *, several: bool) -> tuple[str, ...]:
     sign = "+" if change.old is None else "-" if change.new is None else "~"
     if change.what == PUBLISHER:
         return sign, change.what, publisher
-    of = f" of {change.plugin}" if several and change.plugin else ""
+    of = f" ({change.plugin})" if several and change.plugin and change.what != PLUGIN else ""
     texts = [text for text in (change.old, change.new) if text is not None]
-    return sign, f"{change.what}{of}", " -> ".join(texts)
+    return sign, change.what, f"{' -> '.join(texts)}{of}"
 
 
 def _verdict(difference: Difference, publisher: str) -> tuple[str, str]:

@@ -27,6 +27,7 @@ from stigmem_plugins.loading import DiscoveredPlugin, load_vetted
 from stigmem_plugins.registration import Candidate, Registration
 from stigmem_plugins.settings import PluginSettings
 from stigmem_plugins.startup import loading_order, served
+from stigmem_plugins.trust.decision import DEVELOPMENT_UNSIGNED_OVERRIDE
 from stigmem_plugins.trust.importer import FINDER
 from stigmem_plugins.trust.vetting import TrustTerms, VettedPlugin, vet
 
@@ -55,6 +56,10 @@ class Listed:
         """The plugin's name; its entry point's as long as its own is not known."""
         return self.plugin.manifest.name if self.plugin else self.vetted.name
 
+    def _let_in(self) -> str | None:
+        """What a start decides of an unsigned plugin that it takes."""
+        return DEVELOPMENT_UNSIGNED_OVERRIDE if self.status == ACCEPTED else None
+
     def facts(self) -> dict[str, Any]:
         """The facts by name; None for those that only a loaded or signed plugin can tell."""
         installed, decision = self.vetted.installed, self.vetted.decision
@@ -67,7 +72,7 @@ class Listed:
             "distribution_version": installed.version,
             "signed_by": self.vetted.signed_by,
             "issuer": verified.signer.issuer if verified else None,
-            "trust_decision": decision.trust_decision if decision else None,
+            "trust_decision": decision.trust_decision if decision else self._let_in(),
             "status": self.status,
             "problem": self.error.message if self.error else None,
             "fix": self.error.fix if self.error else None,
@@ -191,14 +196,11 @@ def find(name: str, plugins: Sequence[_T], names_of: Callable[[_T], tuple[str, s
             f"{entry_point} of {distribution}"
             for _, entry_point, distribution in map(names_of, several)
         )
-        message = (
-            f"{name!r} is {len(several)} plugins, the entry points {listed}: name one of these"
-        )
-        raise NotFound(message)
+        message = f"{name!r} is {len(several)} plugins, the entry points {listed}"
+        raise NotFound(message, "name one of these entry points")
     known = {known for _, names in called for known in names if known}
-    near = suggest(name, sorted(known)) or "; `stigmem-plugins list` shows what is"
-    message = f"no plugin {name!r} is installed{near}"
-    raise NotFound(message)
+    message = f"no plugin {name!r} is installed{suggest(name, sorted(known))}"
+    raise NotFound(message, "`stigmem-plugins list` shows what is")
 
 
 def names(listed: Listed) -> tuple[str, str, str]:

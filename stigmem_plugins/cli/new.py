@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from pathlib import Path
 
 import click
-from click.shell_completion import CompletionItem
 from rich.text import Text
 
-from stigmem_hookspecs import HOOK_SPECS
+from stigmem_hookspecs.markers import HookSpec
 from stigmem_plugins.authoring.scaffold import (
     DEFAULT_HOOKS,
     NewPackage,
@@ -18,9 +17,9 @@ from stigmem_plugins.authoring.scaffold import (
     author_of,
     write_package,
 )
-from stigmem_plugins.capabilities import CAPABILITY_ALLOWLIST
-from stigmem_plugins.cli.output import NotFound, make_console, print_json, printable
-from stigmem_plugins.errors import suggest
+from stigmem_plugins.capabilities import Capability
+from stigmem_plugins.cli.output import BadInput, make_console, print_json, printable
+from stigmem_plugins.cli.parameters import CapabilityName, HookName
 
 STEPS = (
     "cd {name}",
@@ -32,38 +31,29 @@ STEPS = (
 """What an author does next."""
 
 
-def _one_of(known: Iterable[str]) -> Callable[..., list[CompletionItem]]:
-    def complete(
-        _context: click.Context, _parameter: click.Parameter, incomplete: str
-    ) -> list[CompletionItem]:
-        return [CompletionItem(name) for name in sorted(known) if name.startswith(incomplete)]
-
-    return complete
-
-
 @click.command("new")
 @click.argument("name")
 @click.option(
     "--hook",
     "hooks",
+    type=HookName(),
     multiple=True,
     metavar="HOOK",
     default=DEFAULT_HOOKS,
     show_default=True,
-    shell_complete=_one_of(HOOK_SPECS),
     help="A hook that the plugin takes part in; may be given again.",
 )
 @click.option(
     "--capability",
     "capabilities",
+    type=CapabilityName(),
     multiple=True,
     metavar="CAPABILITY",
-    shell_complete=_one_of(CAPABILITY_ALLOWLIST),
     help="Something that it asks the node for; may be given again. Default: nothing.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def new_command(
-    name: str, hooks: tuple[str, ...], capabilities: tuple[str, ...], *, as_json: bool
+    name: str, hooks: tuple[HookSpec, ...], capabilities: tuple[Capability, ...], *, as_json: bool
 ) -> None:
     """Write a plugin to begin with, into the folder ./NAME.
 
@@ -75,14 +65,13 @@ def new_command(
         stigmem-plugins new my-plugin
         stigmem-plugins new my-plugin --hook recall_filter --capability audit.emit
     """  # noqa: D301  # click's mark for text that is not wrapped
-    _check("hook", hooks, HOOK_SPECS)
-    _check("capability", capabilities, CAPABILITY_ALLOWLIST)
     here = Path()
-    package = NewPackage(name, hooks, capabilities, author=author_of(here))
+    chosen = [hook.name for hook in hooks]
+    package = NewPackage(name, chosen, capabilities, author=author_of(here))
     try:
         folder = write_package(package, here)
     except (UnusableNameError, PlaceTakenError) as error:
-        raise NotFound(error.message, error.fix) from None
+        raise BadInput(error.message, error.fix) from None
     steps = [step.format(name=name) for step in STEPS]
     if as_json:
         print_json(
@@ -95,18 +84,6 @@ def new_command(
         )
     else:
         _show(package, steps)
-
-
-def _check(kind: str, given: Iterable[str], known: Iterable[str]) -> None:
-    """Refuse names that are not known.
-
-    Raises:
-        NotFound: One is not; the nearest is named.
-    """
-    for name in given:
-        if name not in set(known):
-            message = f"there is no {kind} {name!r}{suggest(name, known)}"
-            raise NotFound(message, f"choose from: {', '.join(sorted(known))}")
 
 
 def _show(package: NewPackage, steps: Iterable[str]) -> None:

@@ -2,52 +2,47 @@
 
 from __future__ import annotations
 
-import sys
 import textwrap
 from collections.abc import Sequence
-from contextlib import redirect_stdout
 
 import click
 from rich.console import Console
 from rich.text import Text
 
 from stigmem_hookspecs import HOOK_SPECS
-from stigmem_plugins.admission import admit
-from stigmem_plugins.capabilities import CoreApis
-from stigmem_plugins.checks import Terms
+from stigmem_hookspecs.markers import HookSpec
 from stigmem_plugins.cli.graphs import OWN, dot, mermaid
 from stigmem_plugins.cli.output import (
     Failed,
-    NotFound,
     make_console,
     print_json,
     print_rows,
     printable,
+    show_auto_discovery,
 )
+from stigmem_plugins.cli.parameters import HookName
 from stigmem_plugins.cli.pipelines import FIRST, Pipeline, explain_order
-from stigmem_plugins.cli.verdicts import loaded_as_at_start
-from stigmem_plugins.dispatch import Dispatcher
-from stigmem_plugins.errors import ManifestError
-from stigmem_plugins.host import host_version
+from stigmem_plugins.cli.quiet import QuietRegistry
+from stigmem_plugins.cli.starting import started
 from stigmem_plugins.plans import Plan
-from stigmem_plugins.registration import Candidate
-from stigmem_plugins.startup import discover_plugin_manifests, unwanted_plugins
+from stigmem_plugins.settings import PluginSettings
+from stigmem_plugins.shim import Called
 
 
 @click.command("order")
-@click.argument("hook", required=False)
+@click.argument("spec", metavar="[HOOK]", required=False, type=HookName())
 @click.option("--plan", is_flag=True, help="Print the code that fires HOOK.")
 @click.option("--dot", "as_dot", is_flag=True, help="Print a graph for Graphviz.")
 @click.option("--mermaid", "as_mermaid", is_flag=True, help="Print a graph for Mermaid.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def order_command(
-    *, hook: str | None, plan: bool, as_dot: bool, as_mermaid: bool, as_json: bool
+    *, spec: HookSpec | None, plan: bool, as_dot: bool, as_mermaid: bool, as_json: bool
 ) -> None:
     """Show which handlers HOOK calls, in which order, and why.
 
-    Without HOOK, show all hooks that have handlers. The installed plugins are loaded and checked
-    as at a node's start; nothing is fired but their validators. The node's own handlers are not
-    known outside of it: only where they stand is shown.
+    Without HOOK, show all hooks that have handlers. The installed plugins are started as a node
+    starts them, by the settings in force; nothing is fired but their validators. The node's own
+    handlers are not known outside of it: only where they stand is shown.
 
     \b
         stigmem-plugins order capability_check
@@ -56,64 +51,34 @@ def order_command(
     if sum([as_dot, as_mermaid, as_json or plan]) > 1:
         message = "choose one of --dot, --mermaid, and --json or --plan"
         raise click.UsageError(message)
-    if plan and hook is None:
+    if plan and spec is None:
         message = "name the HOOK whose plan you want"
         raise click.UsageError(message)
-    hooks = [_known(hook)] if hook else [*HOOK_SPECS]
-    if plan and HOOK_SPECS[hooks[0]].check:
-        message = f"{hook} is fired by a loop, which compares each result with what came before"
+    if plan and spec and spec.check:
+        message = f"{spec.name} is fired by a loop, which compares each result with the one before"
         raise Failed(message, "leave out --plan")
-    with redirect_stdout(sys.stderr):  # what plugins print is no result of ours
-        dispatcher = _started()
-    pipelines = [each for name in hooks if (each := _pipeline(dispatcher, name)).steps or hook]
+    specs = [spec] if spec else HOOK_SPECS.values()
+    with started(QuietRegistry()) as registry:
+        pipelines = [each for one in specs if (each := _pipeline(registry, one)).steps or spec]
     if as_dot or as_mermaid:
         click.echo(dot(pipelines) if as_dot else mermaid(pipelines))
-    elif hook is None:
+    elif spec is None:
         _show_all(pipelines, as_json=as_json)
     else:
-        _show_one(pipelines[0], _source(dispatcher, hook) if plan else None, as_json=as_json)
+        source = _source(spec, registry.called(spec.name)) if plan else None
+        _show_one(pipelines[0], source, as_json=as_json)
+    auto_discovery = PluginSettings.from_environment().plugin_auto_discovery_enabled
+    if not (as_dot or as_mermaid or as_json or plan):
+        show_auto_discovery(make_console(), on=auto_discovery)
 
 
-def _known(hook: str) -> str:
-    """The name of a hook.
-
-    Raises:
-        NotFound: There is none of that name; the nearest is suggested.
-    """
-    try:
-        return Dispatcher.spec(hook).name
-    except ManifestError as error:
-        raise NotFound(error.message, "`stigmem-plugins order` shows those in use") from None
+def _pipeline(registry: QuietRegistry, spec: HookSpec) -> Pipeline:
+    depends_on = {r.manifest.name: r.manifest.depends_on for r in registry.registrations()}
+    return explain_order(spec, registry.called(spec.name), depends_on)
 
 
-def _started() -> Dispatcher:
-    """All installed plugins, registered as at a start, whose audit handlers hear nothing of it.
-
-    Raises:
-        StigmemPluginError: A plugin is refused, as it would be at a start.
-    """
-    dispatcher = Dispatcher(lambda _what: None)
-    dispatcher.trail.sink = lambda _event: None
-    unwanted = unwanted_plugins()
-    found = [each for each in discover_plugin_manifests() if each.manifest.name not in unwanted]
-    candidates = [Candidate(plugin.manifest, plugin.discovery_source()) for plugin in found]
-    terms = Terms(CoreApis(), host_version())
-
-    def register() -> None:
-        admit(candidates, dispatcher, terms)
-
-    loaded_as_at_start(register)  # registries take nothing while validators run, either
-    return dispatcher
-
-
-def _pipeline(dispatcher: Dispatcher, hook: str) -> Pipeline:
-    depends_on = {name: r.manifest.depends_on for name, r in dispatcher.registrations.items()}
-    return explain_order(HOOK_SPECS[hook], dispatcher.handlers(hook), depends_on)
-
-
-def _source(dispatcher: Dispatcher, hook: str) -> str:
+def _source(spec: HookSpec, handlers: Sequence[Called]) -> str:
     """The code that fires a hook."""
-    spec, handlers = HOOK_SPECS[hook], dispatcher.handlers(hook)
     waits = any(handler.asynchronous for handler in handlers)
     return Plan(spec, handlers, spec.keywords, asynchronous=waits).get_source()
 

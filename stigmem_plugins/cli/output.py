@@ -70,6 +70,12 @@ class NotFound(Failed):
     exit_code = 2
 
 
+class BadInput(Failed):
+    """What the user gave cannot be used."""
+
+    exit_code = 2
+
+
 class CouldNotCheck(Failed):
     """What was to be judged, or what to judge it by, cannot be read."""
 
@@ -83,8 +89,15 @@ def print_json(**content: Any) -> None:
 
 def make_console() -> Console:
     """A console for stdout that interprets no markup and is 80 columns wide in pipes and files."""
-    width = None if sys.stdout.isatty() else WIDTH
-    return Console(width=width, markup=False, highlight=False, emoji=False)
+    terminal = sys.stdout is not None and sys.stdout.isatty()  # None where it was closed
+    width = None if terminal else WIDTH
+    return _Console(width=width, markup=False, highlight=False, emoji=False)
+
+
+class _Console(Console):
+    def on_broken_pipe(self) -> None:
+        """Leave it to the group, as where click prints; rich itself would end the process."""
+        raise BrokenPipeError
 
 
 def printable(text: object, encoding: str = "utf-8") -> str:
@@ -133,7 +146,7 @@ def show_listing(plugins: Sequence[Mapping[str, Any]], *, auto_discovery: bool) 
         console.print(Text(", ".join([f"{len(plugins)} installed", *counted]), style="bold"))
         if auto_discovery:
             console.print(outlook(statuses))
-    _show_auto_discovery(console, on=auto_discovery)
+    show_auto_discovery(console, on=auto_discovery)
     for fix in dict.fromkeys(facts["fix"] for facts in plugins if facts["fix"]):
         console.print(Text(f"to do: {printable(fix, console.encoding)}", overflow="fold"))
 
@@ -142,7 +155,9 @@ def show_plugin(facts: Mapping[str, Any], *, auto_discovery: bool) -> None:
     """Print all facts about one plugin."""
     console = make_console()
     _show(console, facts)
-    _show_auto_discovery(console, on=auto_discovery)
+    if facts["status"] == ACCEPTED and facts["health"] is None:
+        console.print("Its configuration and health are known once it is loaded: say --load.")
+    show_auto_discovery(console, on=auto_discovery)
 
 
 def outlook(statuses: Iterable[str]) -> str:
@@ -157,7 +172,8 @@ def outlook(statuses: Iterable[str]) -> str:
     return "A node would not start: it takes all of its plugins, or none."
 
 
-def _show_auto_discovery(console: Console, *, on: bool) -> None:
+def show_auto_discovery(console: Console, *, on: bool) -> None:
+    """Print that nothing is started, where that is so."""
     if not on:
         console.print(f"{AUTO_DISCOVERY_ENABLED} is off: a node starts without plugins.")
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +11,15 @@ import click
 from rich.text import Text
 
 from stigmem_plugins.cli.listing import find
-from stigmem_plugins.cli.output import make_console, print_json, print_rows, printable
+from stigmem_plugins.cli.output import (
+    BadInput,
+    Failed,
+    make_console,
+    print_json,
+    print_rows,
+    printable,
+)
+from stigmem_plugins.cli.parameters import complete_wheel_or_plugin
 from stigmem_plugins.cli.verification import (
     REFUSED,
     UNCHECKED,
@@ -18,10 +28,13 @@ from stigmem_plugins.cli.verification import (
     check_wheel,
     terms_in_force,
 )
+from stigmem_plugins.errors import StigmemPluginError
+from stigmem_plugins.reading import read_named
 from stigmem_plugins.settings import TRUSTED_ROOT, PluginSettings
 from stigmem_plugins.trust.client import SigstoreClient
 from stigmem_plugins.trust.refresh import PRODUCTION, fetch_trusted_root
 from stigmem_plugins.trust.root import PINNED, PINNED_FROM, PINNED_ON, TrustedRootFile
+from stigmem_plugins.trust.signer import Signer
 from stigmem_plugins.trust.signing import prepare_wheel, sign_prepared
 from stigmem_plugins.trust.vetting import TrustTerms
 
@@ -41,8 +54,13 @@ WHEELS = click.Path(path_type=Path)
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     help="A Sigstore client trust configuration, for a private instance.",
 )
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def sign_command(
-    wheels: tuple[Path, ...], identity_token: str | None, trust_config: Path | None
+    wheels: tuple[Path, ...],
+    identity_token: str | None,
+    trust_config: Path | None,
+    *,
+    as_json: bool,
 ) -> None:
     """Sign wheels of plugins, in place.
 
@@ -54,21 +72,46 @@ def sign_command(
         stigmem-plugins sign dist/*.whl
         twine upload dist/*
     """  # noqa: D301  # click's mark for text that is not wrapped
-    # All are looked at before the first is signed.
-    prepared = [prepare_wheel(wheel) for wheel in wheels]
-    client = SigstoreClient.connect(identity_token, trust_config)
-    console = make_console()
-    with client.signer() as signer:
-        for number, each in enumerate(prepared, 1):
-            sign_prepared(each, signer)
-            signed = client.verified(each.wheel.path)
-            count = f"[{number}/{len(prepared)}] " if len(prepared) > 1 else ""
-            line = f"{count}signed {each.wheel.path} as {signed.signer}"
+    signed = []
+    for count, path, signer in _signed(wheels, identity_token, trust_config):
+        signed.append({"wheel": str(path), "signed_by": signer.identity, "issuer": signer.issuer})
+        if not as_json:
+            console = make_console()
+            line = f"{count}signed {path} as {signer}"
             console.print(Text(printable(line, console.encoding), overflow="fold"))
+    if as_json:
+        print_json(signed=signed)
+
+
+def _signed(
+    wheels: Sequence[Path], identity_token: str | None, trust_config: Path | None
+) -> Iterator[tuple[str, Path, Signer]]:
+    """Sign wheels one after the other; yields each with its number and who signed it."""
+    with _ends_in_failure():
+        # All are looked at before the first is signed.
+        prepared = [prepare_wheel(wheel) for wheel in wheels]
+        client = SigstoreClient.connect(identity_token, trust_config)
+        with client.signer() as signer:
+            for number, each in enumerate(prepared, 1):
+                sign_prepared(each, signer)
+                path = each.wheel.path
+                count = f"[{number}/{len(prepared)}] " if len(prepared) > 1 else ""
+                yield count, path, client.verified(path).signer
+
+
+@contextmanager
+def _ends_in_failure() -> Iterator[None]:
+    """What cannot be done is a failure, whatever the reason: there was nothing to check."""
+    try:
+        yield
+    except StigmemPluginError as error:
+        raise Failed(error.message, error.fix) from error
 
 
 @click.command("verify")
-@click.argument("targets", nargs=-1, metavar="[WHEEL|NAME]...")
+@click.argument(
+    "targets", nargs=-1, metavar="[WHEEL|NAME]...", shell_complete=complete_wheel_or_plugin
+)
 @click.option("--all", "everything", is_flag=True, help="Verify all installed plugins.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.pass_context
@@ -144,7 +187,10 @@ def show_command(*, as_json: bool) -> None:
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     help="The root.json of a private instance to start from.",
 )
-def refresh_command(output: Path | None, tuf_url: str, tuf_root: Path | None) -> None:
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def refresh_command(
+    output: Path | None, tuf_url: str, tuf_root: Path | None, *, as_json: bool
+) -> None:
     """Fetch the trusted root of a Sigstore instance; needs the network.
 
     It is verified by TUF, starting from the root of trust that this package carries, and
@@ -160,10 +206,23 @@ def refresh_command(output: Path | None, tuf_url: str, tuf_root: Path | None) ->
     if tuf_url != PRODUCTION and tuf_root is None:
         message = "another instance needs its root.json to start from: --tuf-root FILE"
         raise click.UsageError(message)
-    fetch_trusted_root(Path(path), tuf_url, tuf_root.read_bytes() if tuf_root else None)
+    bootstrap = _root_json(tuf_root) if tuf_root else None
+    with _ends_in_failure():
+        fetch_trusted_root(Path(path), tuf_url, bootstrap)
+    if as_json:
+        print_json(written=str(path), setting=TRUSTED_ROOT, tuf_url=tuf_url)
+        return
     console = make_console()
     rows = [("written", str(path)), ("use it with", f"{TRUSTED_ROOT}={path}")]
     print_rows(console, rows)
+
+
+def _root_json(path: Path) -> bytes:
+    try:
+        return read_named(path)
+    except OSError as error:
+        message = f"cannot read {path}: {error.strerror}"
+        raise BadInput(message, "name the instance's root.json") from None
 
 
 _LABELS = {

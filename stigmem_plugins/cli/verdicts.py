@@ -5,23 +5,20 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any, Final
 
 import attrs
 
-from stigmem_hookspecs import ALLOW_SINGLETON, HOOK_SPECS, Allow, AuditEvent
+from stigmem_hookspecs import ALLOW_SINGLETON, Allow, AuditEvent
 from stigmem_plugins.checks import DEPENDENCY, DUPLICATE, MANIFEST_INVALID, Refusal
-from stigmem_plugins.errors import ManifestError, PluginDependencyError, StigmemPluginError
+from stigmem_plugins.cli.quiet import QuietRegistry
+from stigmem_plugins.errors import PluginDependencyError, StigmemPluginError
 from stigmem_plugins.loading import DiscoveredPlugin, duplicates
 from stigmem_plugins.manifest import PluginManifest
 from stigmem_plugins.ordering import dependency_order
 from stigmem_plugins.registry import HookRegistry
 from stigmem_plugins.settings import PluginSettings
-from stigmem_plugins.signatures import read_keywords
 from stigmem_plugins.startup import register_discovered_plugins
 from stigmem_plugins.trust.vetting import VettedPlugin
-
-AUDIT_HOOK: Final = "audit_emit"
 
 
 def loaded_as_at_start(load: Callable[[], None]) -> None:
@@ -76,19 +73,22 @@ def verdicts(plugins: Sequence[DiscoveredPlugin]) -> dict[str, Refusal | None]:
     refused = {name: Refusal(DUPLICATE, error) for name, error in duplicates(plugins).items()}
     reasons: dict[str, str] = {}
 
-    def hear(_ctx: object, *, event: AuditEvent, **_: object) -> None:
+    def hear(event: AuditEvent) -> None:
         reasons[event.metadata["plugin_name"]] = event.metadata.get("reason", "")
 
     unique = {p.manifest.name: p for p in plugins if p.manifest.name not in refused}
-    registry = HookRegistry()
-    registry.register_core_handler(AUDIT_HOOK, hear, name="core.verdicts")
     with warnings_off():
-        for name in _dependencies_first(unique, refused):
-            candidate = _candidate(unique[name], refused)
-            try:
-                _start(registry, lambda: [candidate])  # noqa: B023  # called at once
-            except StigmemPluginError as error:
-                refused[name] = Refusal(reasons.get(name, MANIFEST_INVALID), error)
+        registry = QuietRegistry()
+        try:
+            _start(registry, unique.values)  # most often nothing is wrong with any of them
+        except StigmemPluginError:
+            registry = QuietRegistry(hear)
+            for name in _dependencies_first(unique, refused):
+                candidate = _candidate(unique[name], refused)
+                try:
+                    _start(registry, lambda: [candidate])  # noqa: B023  # called at once
+                except StigmemPluginError as error:
+                    refused[name] = Refusal(reasons.get(name, MANIFEST_INVALID), error)
     return {**dict.fromkeys(registry.plugin_registration_order()), **refused}
 
 
@@ -152,16 +152,5 @@ depends_on']
 
 
 def _candidate(plugin: DiscoveredPlugin, refused: Iterable[str]) -> DiscoveredPlugin:
-    manifest = plugin.manifest
-    hooks = {h: _deaf(f) if h == AUDIT_HOOK else f for h, f in manifest.hooks.items()}
-    depends_on = manifest.depends_on.difference(refused)
-    return attrs.evolve(plugin, manifest=attrs.evolve(manifest, hooks=hooks, depends_on=depends_on))
-
-
-def _deaf(handler: Callable[..., Any]) -> Callable[..., Any]:
-    """A handler that does nothing, in the place of a usable one."""
-    try:
-        read_keywords(handler, HOOK_SPECS[AUDIT_HOOK])
-    except ManifestError:
-        return handler  # a start refuses it, so it is never called
-    return lambda _ctx, **_: None
+    depends_on = plugin.manifest.depends_on.difference(refused)
+    return attrs.evolve(plugin, manifest=attrs.evolve(plugin.manifest, depends_on=depends_on))

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Self
 from attrs import frozen
 
 from stigmem_plugins.errors import FAILURES, StigmemPluginError, describe
+from stigmem_plugins.reading import read_named
 from stigmem_plugins.trust.bundle import BundleVerifier, SignedStatement
 from stigmem_plugins.trust.unverified import Unverified
 from stigmem_plugins.trust.wheel import verify_wheel
@@ -56,7 +57,7 @@ class SigstoreClient:
         try:
             if trust_config is None:
                 return cls(ClientTrustConfig.production(), token)
-            return cls(ClientTrustConfig.from_json(trust_config.read_text("utf-8")), token)
+            return cls(ClientTrustConfig.from_json(read_named(trust_config).decode()), token)
         except FAILURES as error:
             where = trust_config or "of the public instance"
             message = f"the Sigstore configuration {where} cannot be used: {describe(error)}"

@@ -10,7 +10,7 @@ import logging
 from typing import TYPE_CHECKING, Protocol
 
 from stigmem_plugins.errors import FAILURES, PluginSignatureError, describe, shown
-from stigmem_plugins.settings import SIGNING_REQUIRED
+from stigmem_plugins.settings import SIGNING_OFF, SIGNING_REQUIRED
 from stigmem_plugins.trust.decision import (
     DEVELOPMENT_UNSIGNED_OVERRIDE,
     TRUSTED_PUBLISHER,
@@ -35,15 +35,20 @@ class SignatureVerifier(Protocol):
         """Judge the very object that discovery returned."""
 
 
-def unsigned_refused(name: str) -> PluginSignatureError:
-    """The error for a plugin without a verified signature while signing is required."""
+def unsigned_refused(name: str, signing_off: str = SIGNING_OFF) -> PluginSignatureError:
+    """The error for a plugin without a verified signature while signing is required.
+
+    Args:
+        name: The plugin.
+        signing_off: What an operator would set to let it in.
+    """
     return PluginSignatureError(
         f"plugin {name!r} is unsigned, and production plugin registration requires a verified "
         "signature",
         plugin=name,
         fix=(
             "install a build that its publisher signed with `stigmem-plugins sign` or, for local "
-            f"development only, set {SIGNING_REQUIRED}=false"
+            f"development only, set {signing_off}"
         ),
     )
 

@@ -16,6 +16,7 @@ from packaging.requirements import Requirement
 
 from stigmem_plugins.capabilities import CAPABILITY_ALLOWLIST, unknown_capabilities
 from stigmem_plugins.errors import StigmemPluginError, suggest
+from stigmem_plugins.reading import read_named
 from stigmem_plugins.trust.rules import (
     AllOf,
     AtLeast,
@@ -72,7 +73,7 @@ def read_policy_file(path: Path) -> PolicyFile:
         StigmemPluginError: It cannot be read, or lists all of its faults.
     """
     try:
-        document = tomllib.loads(path.read_text("utf-8"))
+        document = tomllib.loads(read_named(path).decode())
     except (OSError, ValueError) as error:
         message = f"cannot read the trust policy {path}: {error}"
         fix = "correct the file, or STIGMEM_PLUGIN_TRUST_POLICY"

@@ -12,12 +12,12 @@ from collections.abc import Mapping
 from datetime import date
 from importlib import resources
 from importlib.resources.abc import Traversable
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from attrs import field, frozen
 
 from stigmem_plugins.errors import FAILURES, StigmemPluginError, describe
+from stigmem_plugins.reading import read_named
 from stigmem_plugins.settings import TRUSTED_ROOT
 
 if TYPE_CHECKING:
@@ -88,7 +88,7 @@ class TrustedRootFile:
         if path is None:
             return cls(PINNED, _pinned().read_text("utf-8"))
         try:
-            return cls(path, Path(path).read_text("utf-8"))
+            return cls(path, read_named(path).decode())
         except (OSError, ValueError) as error:
             message = f"cannot read the trusted root {path}: {error}"
             raise StigmemPluginError(message, fix=f"correct {TRUSTED_ROOT}, or unset it") from None

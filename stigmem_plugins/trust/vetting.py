@@ -16,7 +16,7 @@ from stigmem_plugins.errors import (
     StigmemPluginError,
     describe,
 )
-from stigmem_plugins.settings import PluginSettings
+from stigmem_plugins.settings import SIGNING_OFF, PluginSettings
 from stigmem_plugins.trust.bundle import LARGEST_BUNDLE, BundleVerifier
 from stigmem_plugins.trust.decision import UNDECIDED, UNSIGNED, PluginSigningInfo
 from stigmem_plugins.trust.files import read_regular
@@ -37,12 +37,14 @@ class TrustTerms:
         policy: Whose signatures are accepted.
         verifier: Verifies bundles against the root in force; not asked where nothing is signed.
         plugin_dir: A folder to look for plugins in besides the module search path.
+        signing_off: What an operator sets to do without signatures, for hints.
     """
 
     required: bool
     policy: PluginTrustPolicy
     verifier: BundleVerifier = field(eq=False)
     plugin_dir: str | None = None
+    signing_off: str = SIGNING_OFF
 
     @classmethod
     def of(cls, settings: PluginSettings, *, required: bool | None = None) -> Self:
@@ -60,6 +62,7 @@ class TrustTerms:
             PluginTrustPolicy.from_settings(settings),
             BundleVerifier.of(TrustedRootFile.in_force(settings.plugin_trusted_root)),
             settings.plugin_dir,
+            settings.signing_off,
         )
 
 
@@ -208,5 +211,7 @@ def _is_editable(info: Path | None) -> bool:
 
 
 def _unsigned(installed: InstalledPlugin, terms: TrustTerms) -> VettedPlugin:
-    error = unsigned_refused(installed.entry_point_name) if terms.required else None
+    if not terms.required:
+        return VettedPlugin(installed)
+    error = unsigned_refused(installed.entry_point_name, terms.signing_off)
     return VettedPlugin(installed, error=error)

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import re
-import subprocess
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -14,57 +11,13 @@ import pytest
 from stigmem_hookspecs import HOOK_SPECS
 from stigmem_plugins import Capability
 from stigmem_plugins.testing.sigstore import LocalAuthority, ServedAuthority
-from tests.environments import FOREIGN_PREFIXES, make_environment
+from tests.environments import make_environment
+from tests.published.terminal import Terminal
 
 pytestmark = pytest.mark.network
 
 WORKFLOW = "https://github.com/OWNER/REPOSITORY/.github/workflows/release.yml@refs/tags/v0.1.0"
 """Who signs: the release workflow that the README tells operators to trust."""
-
-
-@dataclass
-class Shell:
-    """A terminal in which an environment is active: directories and variables stay as they are set.
-
-    Args:
-        venv: The environment.
-        state: A file to keep them in.
-        folder: Where it is opened.
-        given: Variables that are set in it.
-    """
-
-    venv: Path
-    state: Path
-    folder: Path
-    given: Mapping[str, str] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        self.state.write_text(f"cd '{self.folder}'\n")
-
-    def run(self, command: str) -> str:
-        """Type a command; returns what it prints, and fails with that if the command does."""
-        typed = (
-            f'{command}\nstatus=$?\n{{ export -p; echo "cd \'$PWD\'"; }} >"$STATE"\nexit $status'
-        )
-        inherited = {k: v for k, v in os.environ.items() if not k.startswith(FOREIGN_PREFIXES)}
-        done = subprocess.run(
-            ["bash", "-c", f'. "$STATE"\n{typed}'],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            stdin=subprocess.DEVNULL,
-            text=True,
-            check=False,
-            timeout=300,
-            env={
-                **inherited,
-                "PIP_DISABLE_PIP_VERSION_CHECK": "1",
-                **self.given,
-                "PATH": f"{self.venv / 'bin'}{os.pathsep}{os.environ['PATH']}",
-                "STATE": str(self.state),
-            },
-        )
-        assert done.returncode == 0, f"$ {command}\n{done.stdout}"
-        return done.stdout
 
 
 def said(output: str) -> list[str]:
@@ -110,65 +63,63 @@ def test_an_author_gets_from_nothing_to_a_plugin_in_a_node(
     served: ServedAuthority,
 ) -> None:
     """Whatever is typed was printed before, or stands in the README that was written."""
-    empty = tmp_path / "empty"
-    empty.mkdir()
-    shell = Shell(author, tmp_path / "author-state", empty)
+    with Terminal(tmp_path, author) as shell:
+        enter, install, test, check, build = said(shell.run("stigmem-plugins new my-plugin"))
+        shell.run(enter)
+        shell.run(install)
+        assert "5 passed" in shell.run(test)
+        shell.run(check)
+        shell.run(build)
+        package = shell.folder
+        assert {path.suffix for path in (package / "dist").iterdir()} == {".whl", ".gz"}
+        readme = (package / "README.md").read_text("utf-8")
 
-    enter, install, test, check, build = said(shell.run("stigmem-plugins new my-plugin"))
-    shell.run(enter)
-    shell.run(install)
-    assert "5 passed" in shell.run(test)
-    shell.run(check)
-    shell.run(build)
-    package = empty / "my-plugin"
-    assert {path.suffix for path in (package / "dist").iterdir()} == {".whl", ".gz"}
-    readme = (package / "README.md").read_text("utf-8")
-
-    switch_off, look, explain = shown(readme, "Try it")
-    shell.run(switch_off)
-    assert "my_plugin = my_plugin:plugin_manifest (accepted)" in shell.run(look)
-    assert "my-plugin.pre_assert_authorize" in shell.run(explain)
+        switch_off, look, explain = shown(readme, "Try it")
+        shell.run(switch_off)
+        assert "my_plugin = my_plugin:plugin_manifest (accepted)" in shell.run(look)
+        assert "denied by my-plugin.pre_assert_authorize" in shell.run(explain)
 
     # A job has an identity, and asks the public instance; here is another one.
     config = served.write_trust_config(tmp_path / "config.json")
     identity = {"GITLAB_CI": "true", "SIGSTORE_ID_TOKEN": authority.identity_token(WORKFLOW)}
-    job = Shell(author, tmp_path / "job-state", package, identity)
-    build, sign = shown(readme, "Release")
-    job.run(build)
-    assert WORKFLOW in job.run(f"{sign} --trust-config {config}").replace("\n", "")
+    with Terminal(package, author, identity) as job:
+        build, sign = shown(readme, "Release")
+        job.run(build)
+        assert WORKFLOW in job.run(f"{sign} --trust-config {config}").replace("\n", "")
 
     # The package index has what was built; the node's root has the keys of that other instance.
     root = authority.write_trusted_root(tmp_path / "root.json")
     index = {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": str(package / "dist")}
     node = {**index, "STIGMEM_PLUGIN_TRUSTED_ROOT": str(root)}
-    shell = Shell(operator, tmp_path / "operator-state", empty, node)
-    install, trust, look, explain = shown(readme, "Install")
-    shell.run(install)
-    assert "(refused)" in shell.run(look)
-    shell.run(trust)
-    listed = shell.run(look)
-    assert "my_plugin = my_plugin:plugin_manifest (accepted)" in listed
-    assert "trusted_publisher" in listed
-    assert "A node would start." in listed
-    assert "denied by my-plugin.pre_assert_authorize" in shell.run(explain).replace("\n", " ")
+    with Terminal(tmp_path, operator, node) as shell:
+        install, trust, look, explain = shown(readme, "Install")
+        shell.run(install)
+        assert "(refused)" in shell.run(look)
+        shell.run(trust)
+        listed = shell.run(look)
+        assert "my_plugin = my_plugin:plugin_manifest (accepted)" in listed
+        assert "trusted_publisher" in listed
+        assert "A node would start." in listed
+        assert "denied by my-plugin.pre_assert_authorize" in shell.run(explain)
 
 
 def test_what_is_written_satisfies_the_checkers_that_authors_use(
     tmp_path: Path, author: Path
 ) -> None:
     """A plugin at all hooks with all capabilities: types strictly, style, and its metadata."""
-    shell = Shell(author, tmp_path / "state", tmp_path)
     hooks = " ".join(f"--hook {hook}" for hook in HOOK_SPECS)
     capabilities = " ".join(f"--capability {each}" for each in Capability)
-    enter, install, test, check, build = said(
-        shell.run(f"stigmem-plugins new every-hook {hooks} {capabilities}")
-    )
-    shell.run(enter)
-    shell.run(f'{install} mypy ruff twine "validate-pyproject[all]"')
-    assert " passed" in shell.run(test)
-    shell.run(check)
-    shell.run("mypy --strict src tests")
-    shell.run("ruff check && ruff format --check")
-    shell.run("validate-pyproject pyproject.toml")
-    shell.run(build)
-    shell.run("twine check --strict dist/*")
+    with Terminal(tmp_path, author) as shell:
+        enter, install, test, check, build = said(
+            shell.run(f"stigmem-plugins new every-hook {hooks} {capabilities}")
+        )
+        shell.run(enter)
+        shell.run(f'{install} mypy ruff twine "validate-pyproject[all]"')
+        assert " passed" in shell.run(test)
+        shell.run(check)
+        shell.run("mypy --strict src tests")
+        shell.run("ruff check")
+        shell.run("ruff format --check")
+        shell.run("validate-pyproject pyproject.toml")
+        shell.run(build)
+        shell.run("twine check --strict dist/*")

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import os
 import re
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.environments import FOREIGN_PREFIXES
 from tests.pages import DOCS, ROOT
+from tests.published.terminal import Terminal
 
 pytestmark = pytest.mark.network
 
 NAMED = re.compile(r"`([\w/]+\.\w+)`")
-MARK = "-- that was the command --"
 
 
 def blocks() -> Iterator[tuple[str, str, str]]:
@@ -44,56 +41,21 @@ def with_function(source: str, function: str) -> str:
     return f"{source}\n\n{function}"
 
 
-class Reader:
+class Reader(Terminal):
     """Somebody who does what the page says, in one shell."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        inherited = {k: v for k, v in os.environ.items() if not k.startswith(FOREIGN_PREFIXES)}
-        self._shell = subprocess.Popen(
-            ["bash", "-u"],
-            cwd=folder,
-            env={**inherited, "NO_COLOR": "1", "PIP_DISABLE_PIP_VERSION_CHECK": "1"},
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
-
-    def run(self, commands: str) -> str:
-        """Run commands in the shell, of which the last must not fail; returns what they print."""
-        assert self._shell.stdin
-        assert self._shell.stdout
-        self._shell.stdin.write(f'{commands}\necho "{MARK} $? $PWD"\n')
-        self._shell.stdin.flush()
-        lines: list[str] = []
-        for line in self._shell.stdout:
-            if line.startswith(MARK):
-                code, folder = line.removeprefix(MARK).split()
-                assert code == "0", commands + "".join(lines)
-                self.folder = Path(folder)
-                return "".join(lines)
-            lines.append(line)
-        raise AssertionError("the shell ended:\n" + "".join(lines))
 
     def save(self, path: str, text: str) -> None:
         """Write a file, or change the function of a file that is there."""
         file = self.folder / path
         file.write_text(with_function(file.read_text(), text) if file.exists() else text)
 
-    def close(self) -> None:
-        assert self._shell.stdin
-        self._shell.stdin.close()
-        self._shell.wait(timeout=60)
-
 
 @pytest.fixture
 def reader(tmp_path: Path) -> Iterator[Reader]:
     """In a folder that has nothing but the checkout."""
     (tmp_path / "stigmem-plugins").symlink_to(ROOT)
-    reader = Reader(tmp_path)
-    yield reader
-    reader.close()
+    with Reader(tmp_path) as reader:
+        yield reader
 
 
 def test_the_tutorial_leads_from_nothing_to_a_signed_plugin(reader: Reader) -> None:

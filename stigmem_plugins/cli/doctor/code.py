@@ -15,7 +15,7 @@ from stigmem_plugins.capabilities import Capability
 from stigmem_plugins.cli.doctor.installation import Installation, Remedy
 from stigmem_plugins.cli.listing import Listed, registered
 from stigmem_plugins.cli.output import LEFT_OUT
-from stigmem_plugins.cli.verdicts import AUDIT_HOOK
+from stigmem_plugins.dispatch import AUDIT
 from stigmem_plugins.findings import Finding, Level
 from stigmem_plugins.signatures import handler_label, is_asynchronous, read_keywords
 from stigmem_plugins.usage import Usage, find_usage
@@ -127,12 +127,12 @@ def never_called(installation: Installation) -> Iterator[Finding]:
             )
     for plugin in installation.accepted:
         assert plugin.plugin is not None  # the same
-        handler = plugin.plugin.manifest.hooks.get(AUDIT_HOOK)
+        handler = plugin.plugin.manifest.hooks.get(AUDIT)
         if handler is not None and (why := _unreachable(handler)):
             yield Finding(
                 NEVER_CALLED,
                 Level.WARN,
-                f"its {AUDIT_HOOK} handler {handler_label(handler)!r} hears nothing of the plugin "
+                f"its {AUDIT} handler {handler_label(handler)!r} hears nothing of the plugin "
                 f"layer's own events: {why}",
                 code=f"{NEVER_CALLED}.own-events",
                 subject=plugin.name,
@@ -143,7 +143,7 @@ def never_called(installation: Installation) -> Iterator[Finding]:
 def _unreachable(handler: Callable[..., Any]) -> str | None:
     if is_asynchronous(handler):
         return "it is asynchronous, and these are not awaited"
-    spec = HOOK_SPECS[AUDIT_HOOK]
+    spec = HOOK_SPECS[AUDIT]
     beyond = read_keywords(handler, spec).named.difference(spec.keywords)
     needed = [
         parameter.name

@@ -8,6 +8,7 @@ from itertools import groupby
 
 import click
 from attrs import asdict
+from click.shell_completion import CompletionItem
 from rich.console import Console
 from rich.text import Text
 
@@ -28,8 +29,20 @@ from stigmem_plugins.findings import Finding, Level, failed
 NAMES = max(len(check.name) for check in CHECKS)
 
 
+def complete_check(
+    ctx: click.Context, param: click.Parameter, incomplete: str
+) -> list[CompletionItem]:
+    """The checks that begin so, with what they look for."""
+    del ctx, param
+    return [
+        CompletionItem(check.name, help=check.description)
+        for check in CHECKS
+        if check.name.startswith(incomplete)
+    ]
+
+
 @click.command("doctor")
-@click.argument("checks", nargs=-1, metavar="[CHECK]...")
+@click.argument("checks", nargs=-1, metavar="[CHECK]...", shell_complete=complete_check)
 @click.option("--fix", is_flag=True, help="Print commands that put right what was found.")
 @click.option("--list", "listed", is_flag=True, help="Show the checks that there are.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")

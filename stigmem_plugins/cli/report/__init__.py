@@ -37,7 +37,7 @@ def report_command(*, output: str, as_json: bool) -> None:
 
     It is self-contained HTML for a browser or a printer: plugins and their publishers, what they
     may do, who is called at which hook, who depends on whom, what `doctor` finds, and the
-    settings in force. Signed plugins are not loaded for it.
+    settings in force. Plugins that a start would load are loaded, and asked how they are.
 
     \b
         stigmem-plugins report -o report.html
@@ -46,7 +46,7 @@ def report_command(*, output: str, as_json: bool) -> None:
         message = "the page and the JSON cannot both be on standard output: name a file"
         raise click.UsageError(message)
     if output != STDOUT:
-        _check_target(Path(output))
+        _mode(Path(output))  # better said now than after looking
     try:
         known = look()
     except StigmemPluginError as error:
@@ -64,8 +64,8 @@ def report_command(*, output: str, as_json: bool) -> None:
     print_rows(make_console(), rows)
 
 
-def _check_target(path: Path) -> None:
-    """Refuse to replace what is no ordinary file.
+def _mode(path: Path) -> int:
+    """The permissions of the file to write: those of the one that it replaces.
 
     Raises:
         NotFound: It is a folder, a link or a device, or there is no folder for it.
@@ -76,15 +76,16 @@ def _check_target(path: Path) -> None:
         if not path.name or not path.parent.is_dir():
             message = f"there is no folder {path.parent} to write {path.name} into"
             raise NotFound(message, "make it, or name another file") from None
-        return
+        return 0o644
     if not stat.S_ISREG(mode):
         message = f"{path} is no regular file, and is not replaced"
         raise NotFound(message, "name another file, or `-` for standard output")
+    return stat.S_IMODE(mode)
 
 
 def _write(path: Path, content: bytes) -> None:
     try:
-        with replacing(path) as file:
+        with replacing(path, _mode(path)) as file:
             file.write(content)
     except OSError as error:
         message = f"cannot write {path}: {error.strerror or error}"

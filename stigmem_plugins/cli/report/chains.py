@@ -9,7 +9,7 @@ from typing import Final
 from attrs import frozen
 
 from stigmem_hookspecs import HookOrdering, HookSemantic
-from stigmem_plugins.cli.report.calls import CORE, Pipeline, Step
+from stigmem_plugins.cli.pipelines import CORE, FIRST, Pipeline
 from stigmem_plugins.cli.report.drawing import LINE, label, letters_in, svg, wrapped
 from stigmem_plugins.cli.report.markup import Markup, element, join
 
@@ -40,11 +40,29 @@ POLICIES: Final = {
 
 
 @frozen
-class _Station:
-    """A step with its place."""
+class Stop:
+    """Who is called at one place, with its number.
+
+    Args:
+        number: From 1.
+        plugin: The plugin's name, or `core`.
+        after: The plugin that it waits for, if it depends on one.
+    """
 
     number: int
-    step: Step
+    plugin: str
+    after: str | None = None
+
+    def __str__(self) -> str:
+        waits = f" after {self.after}, which it depends on" if self.after else ""
+        return f"{self.number} {self.plugin}{waits}"
+
+
+@frozen
+class _Station:
+    """A stop with its place."""
+
+    stop: Stop
     y: float
     lines: list[str]
 
@@ -54,34 +72,36 @@ class _Station:
         return self.y + (len(self.lines) - 1) * LINE + RADIUS + GAP
 
 
+def stops(pipeline: Pipeline) -> list[Stop]:
+    """Who is called at a hook, in call order; the node has its place where it may have handlers."""
+    called = [(step.plugin, step.after) for step in pipeline.steps]
+    if pipeline.core_is_open:
+        called.insert(0 if pipeline.core_stands == FIRST else len(called), (CORE, None))
+    return [Stop(number, *each) for number, each in enumerate(called, 1)]
+
+
 def chain(pipeline: Pipeline) -> list[Markup]:
     """The pictures of a hook: one, or several that go on where the one before ends."""
-    steps = list(enumerate(pipeline.steps, 1))
-    parts = [steps[at : at + LONGEST] for at in range(0, len(steps), LONGEST)]
+    called = stops(pipeline)
+    parts = [called[at : at + LONGEST] for at in range(0, len(called), LONGEST)]
     return [_picture(pipeline, part, last=part is parts[-1]) for part in parts]
 
 
-def in_words(pipeline: Pipeline, steps: Sequence[tuple[int, Step]]) -> str:
-    """The call order as a sentence, for those who do not see it."""
-    listed = ", ".join(f"{number} {step.plugin}" for number, step in steps)
-    return f"{pipeline.spec.name} calls {listed}"
-
-
-def _picture(pipeline: Pipeline, steps: Sequence[tuple[int, Step]], *, last: bool) -> Markup:
-    stations = _placed(steps)
+def _picture(pipeline: Pipeline, part: Sequence[Stop], *, last: bool) -> Markup:
+    stations = _placed(part)
     foot = stations[-1].end + (6 if last else 0)
     result = RESULTS[pipeline.spec.semantic] if last else "goes on"
     drawn = [_line(stations[0].y, foot)]
     drawn += [_station(each) for each in stations]
     drawn.append(label([result], TEXT, foot, "result"))
-    return svg(WIDTH, foot + 10, in_words(pipeline, steps), *drawn, class_="chain")
+    title = f"{pipeline.spec.name} calls {'; '.join(map(str, part))}"
+    return svg(WIDTH, foot + 10, title, *drawn, class_="chain")
 
 
-def _placed(steps: Sequence[tuple[int, Step]]) -> list[_Station]:
+def _placed(part: Sequence[Stop]) -> list[_Station]:
     y, placed = RADIUS + 1.5, []
-    for number, step in steps:
-        shown = "core" if step.plugin == CORE else step.plugin
-        station = _Station(number, step, y, wrapped(shown, letters_in(WIDTH - TEXT)))
+    for stop in part:
+        station = _Station(stop, y, wrapped(stop.plugin, letters_in(WIDTH - TEXT)))
         placed.append(station)
         y = station.end + RADIUS
     return placed
@@ -95,7 +115,7 @@ def _line(top: float, foot: float) -> Markup:
 
 
 def _station(station: _Station) -> Markup:
-    y, own = station.y, station.step.plugin == CORE
+    y, own = station.y, station.stop.plugin == CORE
     if own:
         side = 2 * RADIUS - 1
         corner = {"x": TRACK - side / 2, "y": y - side / 2, "width": side, "height": side, "rx": 4}
@@ -104,7 +124,7 @@ def _station(station: _Station) -> Markup:
         shape = element("circle", cx=TRACK, cy=y, r=RADIUS, class_="plugin")
     number = element(
         "text",
-        station.number,
+        station.stop.number,
         x=TRACK,
         y=y,
         class_="on-core" if own else "on-plugin",

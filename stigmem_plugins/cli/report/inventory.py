@@ -52,7 +52,7 @@ def findings(known: Known) -> Section:
     else:
         content.append(element("p", "Nothing was checked."))
     if passed:
-        content.append(note("Without a finding: ", names(passed), "."))
+        content.append(note("Checked without a finding: ", names(passed), "."))
     return Section("findings", "Findings", str(len(told)), content)
 
 

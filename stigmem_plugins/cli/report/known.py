@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import redirect_stdout
 from datetime import UTC, datetime
 from importlib.metadata import version
 from typing import Any, Final
 
 from attrs import asdict, frozen
 
-from stigmem_plugins.cli.listing import list_plugins
-from stigmem_plugins.cli.output import ACCEPTED, STATUSES, outlook
-from stigmem_plugins.cli.report.calls import Pipeline, pipelines
+from stigmem_plugins.cli.doctor import Installation, diagnose
+from stigmem_plugins.cli.output import FAILED, REFUSED, STATUSES, outlook
+from stigmem_plugins.cli.pipelines import Pipeline
+from stigmem_plugins.cli.report.calls import pipelines
 from stigmem_plugins.cli.signing import trust_facts
 from stigmem_plugins.config import read_tables
 from stigmem_plugins.errors import StigmemPluginError
@@ -96,7 +99,7 @@ class Known:
     @property
     def starts(self) -> bool:
         """Whether a node would start, with whatever plugins."""
-        return not self.auto_discovery or {"refused", "failed"}.isdisjoint(self.statuses)
+        return not self.auto_discovery or {REFUSED, FAILED}.isdisjoint(self.statuses)
 
     @property
     def publishers(self) -> tuple[Publisher, ...]:
@@ -120,30 +123,28 @@ class Known:
         }
 
 
-def look(findings: Iterable[Finding] = ()) -> Known:
+def look() -> Known:
     """Look at everything that is installed, and at the settings.
 
-    Args:
-        findings: What `doctor` found.
+    Accepted plugins are loaded, signed ones from the verified bytes, and asked how they are.
 
     Raises:
         StigmemPluginError: A setting, the policy file or the trusted root cannot be read, or the
             entry points cannot.
     """
-    settings = PluginSettings.from_environment()
-    listed = list_plugins()
-    accepted = [each.plugin for each in listed if each.plugin and each.status == ACCEPTED]
-    signed = {e.plugin.manifest.name for e in listed if e.plugin and e.vetted.signed}
+    with redirect_stdout(sys.stderr):  # what plugins print is no result of ours
+        seen = Installation.look()
+        findings = diagnose(installation=seen)
     return Known(
         made=datetime.now(UTC),
         version=version("stigmem-plugins"),
         node_version=host_version(),
-        auto_discovery=settings.plugin_auto_discovery_enabled,
-        plugins=tuple(each.facts() for each in listed),
-        pipelines=pipelines(accepted, unknown=signed),
-        trust=trust_facts(settings),
-        settings=settings_in_force(settings, os.environ),
-        findings=tuple(findings),
+        auto_discovery=seen.settings.plugin_auto_discovery_enabled,
+        plugins=tuple(each.facts() for each in seen.plugins),
+        pipelines=pipelines(each.plugin for each in seen.accepted if each.plugin),
+        trust=trust_facts(seen.settings),
+        settings=settings_in_force(seen.settings, os.environ),
+        findings=findings,
     )
 
 
@@ -180,7 +181,8 @@ def settings_in_force(settings: PluginSettings, environ: Mapping[str, str]) -> t
     own = [
         Setting(
             name,
-            _shown(values[_attribute(name)]),
+            # What nodes alone read is no attribute.
+            _shown(values.get(_attribute(name), environ.get(name))),
             "environment" if environ.get(name) else None,
         )
         for name in sorted(SETTING_NAMES)

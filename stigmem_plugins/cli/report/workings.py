@@ -6,8 +6,8 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from stigmem_hookspecs import LIFECYCLE_MODULES, HookOrdering
+from stigmem_plugins.cli.pipelines import Pipeline
 from stigmem_plugins.cli.report import graph
-from stigmem_plugins.cli.report.calls import Pipeline
 from stigmem_plugins.cli.report.chains import POLICIES, chain, policy
 from stigmem_plugins.cli.report.known import Known, Setting
 from stigmem_plugins.cli.report.markup import Content, Markup, breakable, element, join
@@ -23,7 +23,7 @@ MEANINGS = {
 
 def hooks(known: Known) -> Section:
     """Who is called at each hook that plugins take part in, as pictures."""
-    taken = [each for each in known.pipelines if each.plugins]
+    taken = [each for each in known.pipelines if each.steps]
     content: list[Content] = [
         note(
             "Who is called at each hook, top to bottom. ",
@@ -46,8 +46,8 @@ def _meaning(ordering: HookOrdering) -> Markup:
 
 
 def _phase(phase: str, found: Sequence[Pipeline]) -> list[Markup]:
-    taken = [each for each in found if each.plugins]
-    idle = [each for each in found if not each.plugins]
+    taken = [each for each in found if each.steps]
+    idle = [each for each in found if not each.steps]
     content = [element("h3", phase.capitalize())]
     if taken:
         content.append(element("div", *map(_hook, taken), class_="cards"))
