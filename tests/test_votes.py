@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import re
+import threading
+from contextvars import ContextVar
 from typing import Any
 
 import pytest
@@ -20,6 +22,7 @@ from stigmem_plugins import (
     hookimpl,
 )
 from stigmem_plugins.testing import TestPluginRegistry, assert_allows, assert_denies
+from stigmem_plugins.testing.loops import run
 from tests.support import allow, boom, deny, manifest
 
 HOOK = "capability_check"
@@ -208,3 +211,37 @@ def test_a_native_wrapper_may_decide():
     assert assert_denies(registry, HOOK) == Deny("outvoted")
     with pytest.raises(AssertionError, match=r"a-plugin\.allow +Allow\n.*Deny: outvoted$"):
         assert_allows(registry, HOOK)
+
+
+# The event loop of coroutine handlers
+
+
+def test_a_coroutine_is_awaited_in_this_thread_where_that_can_be():
+    """What belongs to the thread can be used; else it is another's, with the same context."""
+    variable = ContextVar("variable", default="unset")
+
+    async def where() -> tuple[int, str]:
+        await asyncio.sleep(0)
+        return threading.get_ident(), variable.get()
+
+    async def test() -> tuple[int, str]:
+        await asyncio.sleep(0)
+        return run(where)
+
+    variable.set("set")
+    assert run(where) == (threading.get_ident(), "set")
+    thread, value = asyncio.run(test())
+    assert thread != threading.get_ident()
+    assert value == "set"
+
+
+def test_the_event_loop_of_the_thread_stays():
+    """Code that set one finds it again."""
+    loop = asyncio.new_event_loop()
+    asyncio.set_event_loop(loop)
+    try:
+        run(lambda: asyncio.sleep(0))
+        assert asyncio.get_event_loop() is loop
+    finally:
+        asyncio.set_event_loop(None)
+        loop.close()
