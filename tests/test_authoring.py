@@ -647,6 +647,34 @@ def test_places_count_characters(tmp_path: Path) -> None:
     )
 
 
+WHERE = {
+    '[tool.hatch.version]\npath = "src/example_plugin/__init__.py"': "1.0.1",
+    '[tool.hatch.version]\npath = "src/example_plugin/version.py"': "2.0",
+    '[tool.setuptools.dynamic]\nversion = { attr = "example_plugin.version.VERSION" }': "2.0",
+    '[tool.setuptools.dynamic]\nversion = { attr = "example_plugin.version.MADE" }': None,
+    '[tool.setuptools.dynamic]\nversion = { attr = "example_plugin.version.NUMBER" }': None,
+    '[tool.setuptools.dynamic]\nversion = { file = "VERSION.txt" }': None,
+    '[tool.hatch.version]\nsource = "vcs"': None,
+    '[tool.hatch.version]\npath = "other.py"': None,
+}
+
+
+@pytest.mark.parametrize("where", WHERE)
+def test_a_version_that_a_build_takes_from_the_source(tmp_path: Path, where: str) -> None:
+    """Is compared too, where it is a constant; else it is skipped."""
+    dynamic = PYPROJECT.replace('version = "1.0.0"', 'dynamic = ["version"]')
+    version = 'VERSION = "2.0"\nMADE = make()\nNUMBER = 1\n'
+    tree = author(
+        tmp_path,
+        f'__version__ = "1.0.1"\n{GOOD}',
+        pyproject=f"{dynamic}{where}\n",
+        **{"src/example_plugin/version.py": version},
+    )
+    assert reading(tree).version() == WHERE[where]
+    code = ("warn", "version.differs") if WHERE[where] else ("skip", "version.unknown")
+    assert codes(tree) == {code}
+
+
 def test_metadata_that_only_a_build_knows(tmp_path: Path) -> None:
     """Nothing is missed that may well be there."""
     fields = '["version", "requires-python", "dependencies", "entry-points"]'
