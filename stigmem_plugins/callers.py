@@ -38,6 +38,8 @@ class HookCallers:
 
     def bind(self, dispatcher: Dispatcher) -> None:
         """Make the callers direct, now that nothing can be registered any more."""
+        if dispatcher.manager.monitors:
+            return  # which can be taken back: what fires a hook is not settled yet
         for spec in HOOK_SPECS.values():
             vars(self)[spec.name] = _bound(spec, dispatcher)
 

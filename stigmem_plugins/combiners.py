@@ -143,7 +143,11 @@ def merge(
         if not isinstance(deltas, dict):
             problem = f"expected dict of score changes by id, got {type(deltas).__name__}"
             raise report.failed(handler, spec, problem)
-        for key, delta in deltas.items():
+        try:
+            changes = [(key, delta) for key, delta in deltas.items()]  # the dict may be alive
+        except FAILURES as error:
+            raise report.failed(handler, spec, error) from error
+        for key, delta in changes:
             if not isinstance(key, str):
                 raise report.failed(handler, spec, f"expected ids of type str, got {shown(key)}")
             total = totals.get(key, 0.0) + _finite(delta)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Coroutine
 from functools import partial
+from types import CoroutineType
 from typing import Any, Final, TypeVar
 
 from attrs import evolve
@@ -128,7 +129,10 @@ def in_worker(function: Callable[..., Any], bulkhead: Bulkhead, seconds: float) 
 
 def _in_worker(function: Callable[..., Any], bulkhead: Bulkhead, seconds: float | None) -> Any:
     async def call(*arguments: Any, **keywords: Any) -> Any:
-        return await bulkhead.acall(seconds, partial(function, *arguments, **keywords))
+        result = await bulkhead.acall(seconds, partial(function, *arguments, **keywords))
+        if seconds is not None and isinstance(result, CoroutineType):
+            return await _cancelled(lambda: result, bulkhead, seconds)()
+        return result
 
     return call
 
@@ -141,7 +145,16 @@ def _cancelled(
     async def call(*arguments: Any, **keywords: Any) -> Any:
         import asyncio  # noqa: PLC0415  # whoever awaits has it already
 
-        task = asyncio.ensure_future(function(*arguments, **keywords))
+        exits: list[SystemExit] = []
+
+        async def contained() -> Any:
+            # asyncio ends the whole loop for a task that raises SystemExit.
+            try:
+                return await function(*arguments, **keywords)
+            except SystemExit as error:
+                exits.append(error)
+
+        task = asyncio.ensure_future(contained())
         try:
             await asyncio.wait({task}, timeout=seconds)
         finally:
@@ -154,6 +167,8 @@ def _cancelled(
                     _let_go(task, bulkhead)
         if not in_time:
             raise HandlerTimeoutError(timed_out(seconds))
+        if exits:
+            raise exits.pop()
         return task.result()
 
     return call

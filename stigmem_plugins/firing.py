@@ -22,6 +22,7 @@ from stigmem_plugins.workers import Bulkheads
 SHAPES: Final = 16
 """How many shapes of payload, beside the usual one, a hook gets plans for; others are folded."""
 
+_UNWRITABLE: Final = {*keyword.kwlist, "__debug__"}
 
 if TYPE_CHECKING:
     from stigmem_plugins.relay import Relay
@@ -176,13 +177,18 @@ def _planned(
 
 
 def fits(shape: Shape) -> bool:
-    """Whether a plan can be written for a payload of these keywords.
+    """Whether a plan can be written for a payload of these keywords, as they are.
+
+    Of a member of an enumeration, or beyond ASCII, Python would read another name.
 
     Example:
-        >>> fits(("req", "self")), fits(("class",)), fits(("x-y",))
-        (True, False, False)
+        >>> fits(("req", "self")), fits(("class",)), fits(("x-y",)), fits(("\ufb01x",))
+        (True, False, False, False)
     """
-    return all(name.isidentifier() and not keyword.iskeyword(name) for name in shape)
+    return all(
+        type(name) is str and name.isascii() and name.isidentifier() and name not in _UNWRITABLE
+        for name in shape
+    )
 
 
 def _refuse(handler: Called, spec: HookSpec, why: str) -> Function:

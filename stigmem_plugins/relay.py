@@ -15,7 +15,7 @@ from typing import Any
 from attrs import frozen
 from pluggy import HookImpl, HookimplOpts, PluginManager
 
-from stigmem_hookspecs import LIFECYCLE_MODULES, Deny
+from stigmem_hookspecs import LIFECYCLE_MODULES, Deny, HookSemantic
 from stigmem_hookspecs.markers import PROJECT_NAME, HookSpec, Payload
 from stigmem_plugins.combiners import FOLDS, Fold, Reporter, Step, drive
 from stigmem_plugins.errors import FAILURES
@@ -143,10 +143,11 @@ class Relay:
     def fire(self, payload: Payload, *value: Any) -> Any:
         """Fire the hook.
 
-        Wrappers can change what is made of a hook, but not a denial or a failure.
+        Wrappers can change what is made of a hook, but not a denial or a failure. One that
+        raises fails as a handler would.
 
         Raises:
-            PluginExecutionError: As the hook's fold does; or a wrapper raised.
+            PluginExecutionError: As the hook's fold does.
         """
         fold = FOLDS[self._spec.semantic]
         run = Run(payload, fold(self._called, self._spec, self._report, *value))
@@ -158,7 +159,7 @@ class Relay:
             results = self._call(**given, payload=run)
         except FAILURES as error:
             if run.failure is None:
-                raise self._report.failed(self._wrappers, self._spec, error) from error
+                return self._broken(run, error, *value)
             results = run.results
         if run.failure is not None:
             raise run.failure
@@ -166,6 +167,18 @@ class Relay:
             return run.outcome
         changed = [Answered(self._wrappers, result) for result in results]
         return drive(fold(changed, self._spec, self._report, *value), payload)
+
+    def _broken(self, run: Run, error: BaseException, *value: Any) -> Any:
+        """What it comes to if a wrapper raised: the same as if a handler had.
+
+        Who is to be told of something is told all the same. Wrappers raise before all handlers
+        are called, or after, so that none is told twice.
+        """
+        telling = self._spec.semantic is HookSemantic.FIRE_AND_FORGET
+        untold = self._called if telling and run.step else ()
+        rest = (*untold, Answered(self._wrappers, error=error))
+        fold = FOLDS[self._spec.semantic](rest, self._spec, self._report, *value)
+        return drive(fold, run.payload)
 
 
 def _step(payload: Run) -> Any:

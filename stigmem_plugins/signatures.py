@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from attrs import frozen
 
-from stigmem_hookspecs.markers import HookSpec, Payload
+from stigmem_hookspecs.markers import HookSemantic, HookSpec, Payload
 from stigmem_plugins.errors import ManifestError
 
 _NAMED: Final = {inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY}
@@ -45,8 +45,8 @@ class Keywords:
         Example:
             >>> Keywords(frozenset({"fact"}), frozenset({"ctx"}), False).choose({"fact": 1, "z": 2})
             {'fact': 1}
-        >>> Keywords(frozenset(), frozenset({"ctx"}), True).choose({"ctx": 1, "z": 2})
-        {'z': 2}
+            >>> Keywords(frozenset(), frozenset({"ctx"}), True).choose({"ctx": 1, "z": 2})
+            {'z': 2}
         """
         if self.everything:
             if self.taken.isdisjoint(payload):
@@ -75,13 +75,20 @@ def read_keywords(function: Callable[..., Any], spec: HookSpec) -> Keywords:
         spec: The hook that it is to handle.
 
     Raises:
-        ManifestError: It cannot be called with the hook's positional arguments.
+        ManifestError: It cannot be called with the hook's positional arguments, or calling it
+            would run nothing.
 
     Example:
         >>> from stigmem_hookspecs import HOOK_SPECS
         >>> read_keywords(lambda ctx, *, event: None, HOOK_SPECS["audit_emit"])
         Keywords(named=frozenset({'event'}), taken=frozenset({'ctx'}), everything=False, order=())
     """
+    if is_generator(function) and spec.semantic is not HookSemantic.FILTER_CHAIN:
+        message = (
+            f"handler {handler_label(function)!r} for hook {spec.name!r} has a yield, so that "
+            "calling it runs nothing"
+        )
+        raise ManifestError(message, fix="collect what it yields, and return that")
     try:
         parameters, layers = _parameters(function), _layers(function)
     except (ValueError, TypeError):
@@ -170,6 +177,19 @@ def _bound(function: Callable[..., Any]) -> set[str]:
     else:
         filled = []
     return {p.name for p in filled if p.kind in _NAMED}
+
+
+def is_generator(function: Any) -> bool:
+    """Whether calling it gives a generator, of either kind: what it does is not done then.
+
+    Example:
+        >>> is_generator(lambda ctx: (yield)), is_generator(print)
+        (True, False)
+    """
+    while isinstance(function, partial):
+        function = function.func
+    called = function if inspect.isroutine(function) else type(function).__call__
+    return inspect.isgeneratorfunction(called) or inspect.isasyncgenfunction(called)
 
 
 def is_asynchronous(function: Any) -> bool:

@@ -8,14 +8,16 @@ the plugin have its other workers; when all are stuck, they fail at once.
 from __future__ import annotations
 
 import logging
+import os
 import threading
 from collections import deque
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from contextvars import Context, copy_context
 from typing import Any, Final
+from weakref import WeakSet
 
 from stigmem_plugins.errors import HandlerTimeoutError
+from stigmem_plugins.jobs import Job
 
 log = logging.getLogger("stigmem.plugins.registry")
 
@@ -25,39 +27,16 @@ SIZE: Final = 4
 IDLE_SECONDS: Final = 30.0
 """How long a worker waits for another call before it ends."""
 
+_bulkheads: WeakSet[Bulkhead] = WeakSet()
 
-class Job:
-    """One call on its way through a worker.
 
-    Args:
-        call: What to call.
-        finish: Called in the worker's thread once the outcome is there, wanted or not.
-    """
+def _forked() -> None:
+    for bulkhead in _bulkheads:
+        bulkhead._begin()  # noqa: SLF001  # of one piece with it
 
-    def __init__(self, call: Callable[[], Any], finish: Callable[[], None]) -> None:
-        self._call = call
-        self._context: Context = copy_context()
-        self.finish = finish
-        self.done = self.given_up = False
-        self._result: Any = None
-        self._error: BaseException | None = None
 
-    def run(self) -> None:
-        """Make the call, in the context variables of whoever asked for it."""
-        try:
-            self._result = self._context.run(self._call)
-        except BaseException as error:  # noqa: BLE001  # whoever waits for it gets it
-            self._error = error
-
-    def refuse(self, error: BaseException) -> None:
-        """Let the outcome be an error, without a call."""
-        self._error = error
-
-    def outcome(self) -> Any:
-        """Return what the call returned, or raise what it raised."""
-        if self._error is not None:
-            raise self._error
-        return self._result
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forked)
 
 
 class Bulkhead:
@@ -71,17 +50,23 @@ class Bulkhead:
     def __init__(self, plugin: str, size: int = SIZE) -> None:
         self._plugin = plugin
         self._size = size
+        self._closed = False
+        self._begin()
+        _bulkheads.add(self)
+
+    def _begin(self) -> None:
+        """Without any worker, at first and in a forked process, which has none of its parent's."""
         self._lock = threading.Lock()
         self._wake = threading.Condition(self._lock)  # there is a job, or nothing more to wait for
         self._jobs: deque[Job] = deque()
         self._threads = self._idle = 0
-        self._hung = self._abandoned = 0  # threads, and coroutines, that were given up and go on
-        self._closed = False
+        self._late: set[Job] = set()  # given up, and still running
+        self._abandoned = 0  # coroutines, the same
 
     @property
     def stuck(self) -> int:
         """How many calls were given up and still run."""
-        return self._hung + self._abandoned
+        return len(self._late) + self._abandoned
 
     def call(self, seconds: float, call: Callable[[], Any]) -> Any:
         """Make a call in a worker and wait for it.
@@ -92,12 +77,12 @@ class Bulkhead:
         ready = threading.Lock()
         ready.acquire()
         job = self._submit(Job(call, ready.release))
-        in_time = False
         try:
             in_time = ready.acquire(timeout=seconds)
-        finally:
-            given_up = not in_time and self._give_up(job)
-        if given_up:
+        except BaseException:
+            self._give_up(job)
+            raise
+        if not in_time and self._give_up(job, overran=True):
             raise HandlerTimeoutError(timed_out(seconds), plugin=self._plugin)
         return job.outcome()
 
@@ -118,9 +103,10 @@ class Bulkhead:
         job = self._submit(Job(call, finish))
         try:
             await asyncio.wait({ready}, timeout=seconds)
-        finally:
-            given_up = not ready.done() and self._give_up(job)
-        if given_up and seconds is not None:
+        except BaseException:
+            self._give_up(job)
+            raise
+        if seconds is not None and not ready.done() and self._give_up(job, overran=True):
             raise HandlerTimeoutError(timed_out(seconds), plugin=self._plugin)
         return job.outcome()
 
@@ -146,7 +132,7 @@ class Bulkhead:
         with self._lock:
             if self._closed:
                 raise self._closed_error()
-            if self._hung >= self._size:
+            if sum(late.overran for late in self._late) >= self._size:
                 message = (
                     f"timed out at once: all {self._size} workers of plugin {self._plugin!r} are "
                     "stuck in calls that were given up"
@@ -161,13 +147,18 @@ class Bulkhead:
             self._wake.notify()
         return job
 
-    def _give_up(self, job: Job) -> bool:
-        """Whether the job was given up; False if its outcome came just now."""
+    def _give_up(self, job: Job, *, overran: bool = False) -> bool:
+        """Whether the job was given up; False if its outcome came just now.
+
+        Args:
+            job: The job.
+            overran: Whether it took too long; else whoever waited for it was stopped.
+        """
         with self._lock:
-            job.given_up = not job.done
+            job.given_up, job.overran = not job.done, overran
             running = job.given_up and job not in self._jobs
             if running:
-                self._hung += 1
+                self._late.add(job)
             elif job.given_up:
                 self._jobs.remove(job)
         if running:
@@ -186,8 +177,11 @@ class Bulkhead:
             job.run()
             with self._lock:
                 job.done = True
-                self._hung -= job.given_up
+                self._late.discard(job)
+            if job.given_up:
+                job.drop()
             job.finish()
+            del job  # else the worker keeps it, and what it returned, until the next
 
     def _next(self) -> Job | None:
         """The next job; None when the worker is to end."""

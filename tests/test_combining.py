@@ -161,6 +161,19 @@ def test_a_wrong_result_fails_closed_and_is_audited_once(
     assert event_types(registry) == ["plugin.handler_error"]
 
 
+def test_a_dict_that_cannot_be_read_is_the_handlers_failure() -> None:
+    """As one that changes meanwhile: it is audited, and is no error of ours."""
+
+    class Changing(dict[str, float]):
+        def items(self) -> Any:
+            raise RuntimeError("dictionary changed size during iteration")
+
+    registry = TestPluginRegistry.with_hooks(recall_rank=lambda ctx, value, **_: Changing(a=1.0))
+    with pytest.raises(PluginExecutionError, match=r"<lambda>.*RuntimeError: dictionary changed"):
+        registry.fire_score_delta(SCORE, [])
+    assert registry.audit_events[-1].event_type == "plugin.handler_error"
+
+
 def test_a_sum_that_overflows_is_refused() -> None:
     """Two finite deltas must not make an infinite score."""
     registry = registry_of(SCORE, *[lambda ctx, v, **_: {"a": 1.7e308}] * 2)

@@ -6,8 +6,10 @@ import asyncio
 import gc
 import logging
 import math
+import os
 import threading
 import time
+import weakref
 from contextvars import ContextVar
 from functools import partial, wraps
 from typing import Any
@@ -26,9 +28,10 @@ from stigmem_plugins import (
     workers,
 )
 from stigmem_plugins.deadlines import declared_timeout
+from stigmem_plugins.jobs import Job
 from stigmem_plugins.testing import TestPluginRegistry
 from stigmem_plugins.workers import Bulkhead
-from tests.support import allow, manifest
+from tests.support import allow, manifest, python
 
 VOTE, TELL = "pre_assert_authorize", "post_assert_persist"
 SHORT, LONG = 0.05, 20.0
@@ -50,6 +53,10 @@ class Gate:
     def sync(self, seconds: float = SHORT) -> Any:
         """It as a handler with a deadline."""
         return handler_timeout(seconds)(lambda ctx, **_: self(ctx))
+
+
+async def answer() -> None:
+    """A coroutine function."""
 
 
 def until(condition: Any) -> None:
@@ -209,11 +216,63 @@ def test_a_call_that_found_no_worker_in_time_is_never_begun() -> None:
 def test_an_outcome_that_comes_with_the_deadline_counts() -> None:
     """Giving up and being done are decided under one lock."""
     bulkhead = Bulkhead("example-plugin")
-    job = bulkhead._submit(workers.Job(lambda: "done", lambda: None))
+    job = bulkhead._submit(Job(lambda: "done", lambda: None))
     until(lambda: job.done)
     assert not bulkhead._give_up(job)
     assert job.outcome() == "done"
     bulkhead.close()
+
+
+def test_a_worker_keeps_nothing_of_a_call_once_it_is_made() -> None:
+    """It may idle for a while, and what it returned may be large."""
+    registry = TestPluginRegistry.with_hooks(
+        recall_filter=handler_timeout(LONG)(lambda ctx, value, **_: value)
+    )
+    value = Gate()
+    kept = weakref.ref(registry.fire_filter_chain("recall_filter", value))
+    del value
+    until(lambda: gc.collect() >= 0 and kept() is None)
+    registry.close()
+
+
+def test_a_coroutine_that_comes_too_late_is_closed() -> None:
+    """Nobody will await it; Python would complain of that."""
+    gate = Gate()
+    late: Any = answer()
+
+    @handler_timeout(SHORT)
+    def slow(ctx: Any, **_: Any) -> Any:
+        gate(ctx)
+        return late
+
+    registry = TestPluginRegistry.with_hooks(pre_assert_authorize=slow)
+    with pytest.raises(PluginExecutionError, match="timed out after"):
+        registry.fire_voting(VOTE)
+    gate.let_go.set()
+    until(lambda: late.cr_frame is None)
+    registry.close()
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system forks no processes")
+def test_a_forked_process_has_workers_of_its_own() -> None:
+    """Threads do not come along: a server that starts and then forks would wait for none."""
+    done = python(
+        """
+        import os, warnings
+        from stigmem_plugins.workers import Bulkhead
+
+        warnings.simplefilter("ignore")  # that a process with threads forks
+        bulkhead = Bulkhead("example-plugin")
+        bulkhead.call(20, lambda: None)
+        while not bulkhead._idle:
+            pass
+        child = os.fork()
+        if child == 0:
+            os._exit(bulkhead.call(20, lambda: 3))
+        print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+        """
+    )
+    assert (done.stdout, done.stderr) == ("3\n", "")
 
 
 def test_workers_end_when_they_idle(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -357,6 +416,76 @@ def test_cancelling_a_fire_cancels_a_handler_with_a_deadline() -> None:
 
     registry = TestPluginRegistry.with_hooks(pre_assert_authorize=hang)
     asyncio.run(main())
+
+
+def test_a_coroutine_that_a_function_returns_has_its_deadline_too() -> None:
+    """A function that wraps a coroutine function looks like any other."""
+    seen: list[str] = []
+
+    @handler_timeout(SHORT)
+    def wrapper(_ctx: Any, **_: Any) -> Any:
+        return hang()
+
+    async def hang() -> None:
+        try:
+            await asyncio.sleep(LONG)
+        finally:
+            seen.append("cancelled")
+
+    async def main() -> None:
+        with pytest.raises(PluginExecutionError, match="timed out after"):
+            await registry.afire_voting(VOTE)
+        assert seen == ["cancelled"]
+
+    registry = TestPluginRegistry.with_hooks(pre_assert_authorize=wrapper)
+    asyncio.run(main())
+    registry.close()
+
+
+def test_system_exit_from_a_coroutine_with_a_deadline_does_not_end_the_loop() -> None:
+    """It is contained like an exception, though asyncio would end the loop for a task's own."""
+    told: list[str] = []
+
+    @handler_timeout(LONG)
+    async def leave(_ctx: Any, **_: Any) -> None:
+        raise SystemExit(3)
+
+    async def main() -> None:
+        await registry.afire_fire_and_forget(TELL)
+
+    registry = TestPluginRegistry(
+        [
+            manifest("alpha", hooks={TELL: leave}),
+            manifest("beta", hooks={TELL: lambda ctx, **_: told.append("told")}),
+        ]
+    )
+    asyncio.run(main())
+    assert told == ["told"]
+    assert registry.audit_events[-1].metadata["error_type"] == "SystemExit"
+
+
+def test_calls_whose_fires_were_cancelled_do_not_count_as_hanging() -> None:
+    """They are slow at most: the next one waits for a worker, and fails no sooner."""
+    gate = Gate()
+
+    async def main() -> Any:
+        fires = [asyncio.ensure_future(registry.afire_voting(VOTE)) for _ in range(workers.SIZE)]
+        while gate.calls < workers.SIZE:  # noqa: ASYNC110  # handlers in threads begin
+            await asyncio.sleep(0.001)
+        for fire in fires:
+            fire.cancel()
+        await asyncio.gather(*fires, return_exceptions=True)
+        assert registry.stuck_calls() == {"slow-plugin": workers.SIZE}
+        last = asyncio.ensure_future(registry.afire_voting(VOTE))
+        await asyncio.sleep(0)
+        gate.let_go.set()
+        return await last
+
+    registry = TestPluginRegistry(
+        [manifest("slow-plugin", hooks={VOTE: lambda ctx, **_: gate(ctx)}, async_safe=False)]
+    )
+    assert asyncio.run(main()) == Deny("late")
+    registry.close()
 
 
 def test_handlers_in_time_are_as_ever_in_an_event_loop() -> None:

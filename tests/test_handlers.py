@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator, Iterator
 from functools import partial, wraps
 from typing import Any
 from unittest.mock import Mock
@@ -102,6 +103,39 @@ def test_a_handler_without_var_keywords_gets_what_it_names_and_no_more() -> None
     registry.register_plugin(manifest(hooks={"post_assert_persist": handler}))
     registry.fire_fire_and_forget("post_assert_persist", event=1, request_id="r")
     assert seen == [(1, "none")]
+
+
+class Yielding:
+    """A class whose methods and instances do nothing when they are called."""
+
+    def method(self, _ctx: Any, **_: Any) -> Iterator[None]:
+        yield
+
+    async def __call__(self, _ctx: Any, **_: Any) -> AsyncIterator[None]:
+        yield
+
+
+@pytest.mark.parametrize(
+    "handler", [lambda ctx, **_: (yield), Yielding().method, Yielding(), partial(Yielding())]
+)
+@pytest.mark.parametrize("hook", ["pre_assert_authorize", "post_assert_audit"])
+def test_a_generator_function_is_refused(hook: str, handler: Any) -> None:
+    """Calling it runs nothing: a strict audit would record nothing, in silence."""
+    registry = HookRegistry()
+    with pytest.raises(ManifestError, match="has a yield, so that calling it runs nothing"):
+        registry.register_plugin(manifest(hooks={hook: handler}))
+    with pytest.raises(ManifestError, match="has a yield, so that calling it runs nothing"):
+        registry.register_core_handler(hook, handler, name="core.001")
+
+
+def test_a_link_of_a_chain_may_be_a_generator_function() -> None:
+    """What it yields is run by whoever reads it."""
+
+    def even(_ctx: Any, value: Any, **_: Any) -> Iterator[int]:
+        yield from (number for number in value if number % 2 == 0)
+
+    registry = TestPluginRegistry.with_hooks(recall_filter=even)
+    assert list(registry.fire_filter_chain("recall_filter", [1, 2])) == [2]
 
 
 def test_a_missing_required_keyword_is_the_handlers_failure() -> None:

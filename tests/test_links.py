@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -63,6 +64,13 @@ def broken(page: Path) -> list[str]:
 def test_every_link_leads_to_a_file_and_a_heading(page: Path) -> None:
     """Of the repository; what is elsewhere is not asked for."""
     assert broken(page) == []
+
+
+@pytest.mark.parametrize("page", IN_DOCS, ids=lambda page: page.name)
+def test_no_page_has_a_heading_twice(page: Path) -> None:
+    """A link could mean either; and a merge that went wrong shows in it."""
+    counted = Counter(HEADING.findall(prose(page)))
+    assert [heading for heading, times in counted.items() if times > 1] == []
 
 
 def test_a_broken_link_is_found(tmp_path: Path) -> None:

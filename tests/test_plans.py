@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import traceback
+from enum import Enum, StrEnum
 from typing import Any
 
 import pytest
@@ -120,6 +121,28 @@ def test_each_handler_gets_what_it_would_get_from_a_call_with_the_payload() -> N
         for payload in payloads
     ]
     assert seen == expected * 2
+
+
+def test_a_keyword_arrives_as_the_host_spelled_it() -> None:
+    """Also one that Python's source would read as another, or not at all."""
+
+    class Key(StrEnum):
+        IDENTITY = "identity"
+
+    class Mixed(str, Enum):  # noqa: UP042  # it prints as no StrEnum does
+        TENANT = "tenant"
+
+    seen: list[dict[str, Any]] = []
+    registry = registry_of(TELL, lambda ctx, **keywords: seen.append(keywords))
+    payloads: list[dict[str, Any]] = [
+        {"__debug__": 1},
+        {"\ufb01": 1, "fi": 2},
+        {Key.IDENTITY: 1},
+        {Mixed.TENANT: 1},
+    ]
+    for payload in payloads:
+        registry.fire_fire_and_forget(TELL, **payload)
+    assert seen == payloads
 
 
 def test_hooks_whose_handlers_are_called_alike_share_one_code() -> None:

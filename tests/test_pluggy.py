@@ -163,6 +163,46 @@ def test_a_failing_wrapper_fails_closed_and_is_named(hook: str) -> None:
     assert registry.audit_events[-1].metadata["plugin_name"] == "wrapping"
 
 
+@pytest.mark.parametrize("when", ["before", "after"])
+@pytest.mark.parametrize("hook", [TELL, STRICT])
+def test_listeners_are_told_whatever_becomes_of_a_wrapper(
+    hook: str, when: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Each once; the wrapper's failure is logged, and on a strict hook raised, as a listener's."""
+    told: list[str] = []
+
+    def broken() -> Generator[None, Any, Any]:
+        if when == "after":
+            yield
+        raise ValueError("broken")
+
+    registry = TestPluginRegistry.with_hooks(**{hook: lambda ctx, **_: told.append("told")})
+    wrapped(registry, **{hook: broken})
+    if hook == STRICT:
+        with pytest.raises(PluginExecutionError, match=r"audit hook.*hookwrapper of wrapping"):
+            registry.fire_fire_and_forget(hook)
+    else:
+        registry.fire_fire_and_forget(hook)
+        assert "hookwrapper of wrapping" in caplog.text
+    assert told == ["told"]
+
+
+def test_a_broken_wrapper_of_audit_emit_undoes_no_registration_and_no_denial() -> None:
+    """What the layer's own events report stands; the failure is counted."""
+
+    def broken(event: Any) -> Generator[None, Any, Any]:
+        yield from ()
+        raise ValueError(event)
+
+    registry = TestPluginRegistry()
+    wrapped(registry, audit_emit=broken)
+    registry.register_plugin(manifest(hooks={VOTE: deny}))
+    assert registry.fire_voting(VOTE) == Deny("no")
+    assert registry.audit_failures == 2
+    told = [event.event_type for event in registry.audit_events]
+    assert told == ["plugin.registered", "plugin.handler_denied"]
+
+
 def test_listeners_are_all_told_and_a_strict_failure_is_raised() -> None:
     """The results of listeners are nobody's, under a wrapper as well."""
     told: list[str] = []
@@ -232,6 +272,9 @@ def test_tracing_works_and_a_frozen_registry_takes_no_new_monitor() -> None:
     assert "agent:a" in "".join(lines)
     registry.freeze()
     undo()
+    lines.clear()
     assert registry.fire_voting(VOTE) is ALLOW_SINGLETON
+    assert registry.hook.pre_assert_authorize() is ALLOW_SINGLETON
+    assert lines == []
     with pytest.raises(RegistryFrozenError, match="a hook call monitor"):
         registry.plugin_manager.enable_tracing()
