@@ -552,6 +552,32 @@ def test_factories_that_cannot_be_followed_are_skipped(tmp_path: Path, case: str
     assert ("skip", "manifest.unknown") in found
 
 
+STARS = {
+    "of the layer": ("from stigmem_plugins import *", True),
+    "of a module": ("from .names import *", True),
+    "of two": ("from .names import *\nfrom elsewhere import *", True),
+    "of who knows what": ("from elsewhere import *\nfrom elsewhere2 import *", False),
+    "of nothing that has it": ("from .version import *", False),
+}
+
+
+@pytest.mark.parametrize("case", STARS)
+def test_wildcard_imports_are_followed(tmp_path: Path, case: str) -> None:
+    """As long as there is one place that a name can be from; builtins keep their meaning."""
+    line, known = STARS[case]
+    files = {
+        "src/example_plugin/names.py": "from stigmem_plugins import PluginManifest",
+        "src/example_plugin/version.py": "",
+    }
+    text = """
+        def plugin_manifest():
+            return PluginManifest("example-plugin", "1.0.0", depends_on=frozenset({"other-plugin"}))
+        """
+    found = codes(author(tmp_path, f"{line}\n{dedent(text)}", **files))
+    unknown = {("skip", "manifest.unknown"), ("skip", "version.unknown")}
+    assert found == (set() if known else unknown)
+
+
 def test_a_plugin_of_several_modules(tmp_path: Path) -> None:
     """Names are followed through relative imports, packages and wildcards, also in functions."""
     files = {
