@@ -641,6 +641,11 @@ def test_trees_of_every_layout(tmp_path: Path, module: str) -> None:
     author(tmp_path, GOOD, module=module)
     others = ("tests/test_it.py", "setup.py", ".venv/lib/x.py", "env/lib/y.py", "build/z.py")
     write(tmp_path, {**dict.fromkeys(others, "def ("), "env/pyvenv.cfg": ""})
+    if module.startswith("src"):
+        write(
+            tmp_path,
+            {"scripts/tool.py": "import stigmem_node\ndef see(ctx): ctx.get_facts_reader("},
+        )
     (tmp_path / "link.py").symlink_to(tmp_path / "setup.py")
     (tmp_path / "folder.py").mkdir()
     assert codes(tmp_path) == set()
@@ -660,6 +665,12 @@ def test_a_module_that_does_not_compile_is_named_once(tmp_path: Path) -> None:
     """What depends on it is skipped."""
     found = codes(author(tmp_path, "return 1"))
     assert ("fail", "syntax.error") in found
+    assert {code for level, code in found if level == "fail"} == {"syntax.error"}
+
+
+def test_code_that_no_python_can_take_is_a_finding(tmp_path: Path) -> None:
+    """Too deep for the parser, that is, whose own error is of another kind."""
+    found = codes(author(tmp_path, "-" * 20_000 + "1"))
     assert {code for level, code in found if level == "fail"} == {"syntax.error"}
 
 
