@@ -35,8 +35,9 @@ class AsyncHost(Base):
             await self._vote("pre_assert_authorize", FORBIDDEN, **asked)
             await self._vote("pre_assert_validate", UNPROCESSABLE, **asked)
             accepted = await self._chain("pre_assert_transform", {**request}, **call.payload)
+            asked |= {"req": accepted}
             if accepted != request:
-                await self._vote("pre_assert_validate", UNPROCESSABLE, **asked | {"req": accepted})
+                await self._vote("pre_assert_validate", UNPROCESSABLE, **asked)
             # No transaction stays open while others run: they share the connection.
             fact = self.store.add(call.tenant.tenant_id, accepted)
             await self._tell("post_assert_persist", fact=fact, **call.payload)
@@ -154,7 +155,7 @@ def make_app(host: AsyncHost) -> Starlette:
 
 def main() -> Starlette:
     """Where a server starts: files beside it, tokens from the environment."""
-    tokens = dict(pair.split("=") for pair in os.environ.get("HOST_TOKENS", "").split())
+    tokens = dict(pair.rsplit("=", 1) for pair in os.environ.get("HOST_TOKENS", "").split())
     return make_app(AsyncHost(Store("facts.db"), AuditLog("audit.db"), tokens=tokens))
 
 
