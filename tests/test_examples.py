@@ -438,6 +438,41 @@ def test_the_web_host_answers_over_http(
     asyncio.run(drive())
 
 
+def test_a_request_that_is_cancelled_is_audited(
+    tmp_path: Path, examples: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever gave up waiting: the trail says how it ended, and of a stored fact, which."""
+    monkeypatch.setenv("STIGMEM_PLUGIN_AUTO_DISCOVERY_ENABLED", "false")
+    begun = asyncio.Event()
+
+    async def wait(_ctx: Any, *_value: Any, **_: Any) -> None:
+        begun.set()
+        await asyncio.Event().wait()
+
+    waiting = manifest(hooks={"post_assert_persist": wait, "pre_recall_rewrite": wait})
+    host = Driven(examples[2].AsyncHost, tmp_path, examples, waiting)
+
+    async def drive() -> None:
+        for request in (host.host.assert_fact("ada's", FACT), host.host.recall("ada's", {})):
+            begun.clear()
+            task = asyncio.ensure_future(request)
+            await begun.wait()
+            task.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await task
+
+    asyncio.run(drive())
+    events = [facts for _, facts in host.trail.events()]
+    ended = [
+        (each["event_type"], each["target_uri"], each["exception_type"]) for each in events[-2:]
+    ]
+    assert ended == [
+        ("fact.asserted", "fact-1", "CancelledError"),
+        ("facts.recalled", None, "CancelledError"),
+    ]
+    host.close()
+
+
 def test_the_web_host_hides_failures(
     tmp_path: Path, examples: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -286,7 +286,7 @@ def fault_of(fact: Fact) -> str:
     return f"{wrong} must be text" if wrong else ""
 
 
-def failure(error: Exception) -> Outcome:
+def failure(error: BaseException) -> Outcome:
     """What an audit handler is told of an error."""
     reason = error.reason if isinstance(error, RefusedError) else "internal error"
     return Failure(reason, type(error).__name__)
