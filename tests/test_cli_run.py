@@ -160,7 +160,16 @@ def test_one_process_serves_one_plugin_layer(tmp_path: Path) -> None:
     assert "call stigmem_plugins.bridge.install() before" in hint
 
 
+@pytest.fixture
+def _interruptible() -> Iterator[None]:
+    """Processes that are started can be interrupted, also where this one runs in the background."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no such signals")
+@pytest.mark.usefixtures("_interruptible")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_signals_reach_the_program_and_end_it_as_without_us(
     tmp_path: Path, number: signal.Signals
