@@ -78,16 +78,24 @@ def group(name: str) -> tuple[str, ...]:
 
 @nox.session(python=PYTHONS)
 def tests(session: nox.Session) -> None:
-    """Run the tests on every interpreter at hand; measure coverage on one."""
+    """Run the tests on every interpreter at hand; on one the slow ones too, and coverage."""
     session.install("--editable", ".", *group("tests"))
     pytest = ["pytest", "--numprocesses=logical", *session.posargs]
     if session.python != MEASURED or session.posargs:
         session.run("python", "-m", *pytest)
         return
+    pytest += ["-m", "not network and not node"]
     session.run("coverage", "erase")
     session.run("coverage", "run", "-m", *pytest)
     session.run("coverage", "combine", "--quiet")
     session.run("coverage", "report")
+
+
+@nox.session(python=[version for version in PYTHONS if version != MEASURED])
+def slow(session: nox.Session) -> None:
+    """Run the slow tests on the other interpreters: real installs, a browser, pictures."""
+    session.install("--editable", ".", *group("tests"))
+    session.run("python", "-m", "pytest", "-m", "slow", "--numprocesses=logical", *session.posargs)
 
 
 @nox.session(python=OLDEST)

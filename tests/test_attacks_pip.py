@@ -10,6 +10,8 @@ from tests import attacks
 from tests.attacks import ATTACKS, Attack
 from tests.signed import PUBLISHER, with_pip
 
+pytestmark = pytest.mark.slow
+
 make_site = attacks.site_fixture(with_pip)
 
 

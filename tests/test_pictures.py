@@ -12,6 +12,8 @@ from docs.pictures import __main__ as making
 from docs.pictures.browser import PHOTOGRAPHS
 from docs.pictures.terminal import draw, record, transcript, transcript_of
 
+pytestmark = pytest.mark.slow
+
 COMMAND = "python -m docs.pictures"
 
 

@@ -17,6 +17,8 @@ from stigmem_plugins.cli.report.page import render
 from stigmem_plugins.findings import Finding, Level
 from tests.reports import facts, known, many, unsigned
 
+pytestmark = pytest.mark.slow
+
 LONG = "a-name-without-end-" * 3
 NODES = {
     "none": known(),

@@ -20,6 +20,8 @@ from stigmem_plugins.testing.wheels import build_wheel
 from stigmem_plugins.trust.vetting import TrustTerms, vet
 from tests.signed import PUBLISHER, good_wheel, plugin_files, python_in, sign_anyway, unpack
 
+pytestmark = pytest.mark.slow
+
 START = """
     import json, os, sys
     {before}
