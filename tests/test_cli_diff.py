@@ -260,6 +260,28 @@ def test_what_only_running_can_tell(tmp_path: Path) -> None:
     assert document(one, four)["unknown"] == ["the hooks of the new example-plugin"]
 
 
+def test_what_a_wheel_hides(tmp_path: Path) -> None:
+    """Files that an installer puts over the modules that were read, or that are native code."""
+    one = wheel(tmp_path, "1.0.0")
+    hidden = {"example_plugin-1.0.1.data/purelib/example_plugin.py": "print('another')"}
+    files = {"example_plugin.py": manifest_of("'example-plugin', '1.0.1'"), **hidden}
+    two = build_wheel(tmp_path, "example-plugin", files, version="1.0.1", plugins=FACTORY)
+    assert run(one, two).exit_code == 3
+    (note,) = document(one, two)["unknown"]
+    assert note.startswith("what else the new one runs: example_plugin-1.0.1.data/purelib/")
+    assert run(two, two).exit_code == 0
+
+
+def test_another_factory_of_the_same_code_is_told(tmp_path: Path) -> None:
+    """Equal files are equal rights only if the entry point is the same."""
+    source = "from elsewhere import one, two"
+    first = wheel(tmp_path, "1.0.0", source=source, plugins={"example": "example_plugin:one"})
+    folder = tmp_path / "other"
+    folder.mkdir()
+    second = wheel(folder, "1.0.0", source=source, plugins={"example": "example_plugin:two"})
+    assert run(first, second).exit_code == 3
+
+
 def test_a_plugin_more(tmp_path: Path) -> None:
     """A new plugin is a right of its own, and each line says whose it is."""
     one = wheel(tmp_path, "1.0.0", "hooks={'audit_emit': h}")
@@ -323,6 +345,14 @@ def test_an_installed_plugin_and_a_wheel(
     assert document("own-name", two)["old"]["verified"] is True
     assert run("example-plugin", one).stdout.startswith("  old  example-plugin 1.0.0\n")
     assert run(one, "example").exit_code == 0
+
+
+def test_a_folder_of_the_same_name_is_not_meant(tmp_path: Path, site: Path) -> None:
+    """An author stands beside one."""
+    one = wheel(tmp_path, "1.0.0")
+    unpack(one, site)
+    (site / "example-plugin").mkdir()
+    assert run("example-plugin", one).exit_code == 0
 
 
 def test_an_installed_plugin_that_nobody_signed(tmp_path: Path, site: Path) -> None:

@@ -105,7 +105,9 @@ def _of_project(target: str, project: Project, bundle: bytes | None) -> Snapshot
         publisher = Publisher(project.signed.signer, verified=True)
     elif project.unverified is not None:
         publisher = Publisher(claimed_signer(bundle or b""), problem=project.unverified.problem)
-    digest = hashlib.sha256(repr(sorted(project.sources.items())).encode()).hexdigest()
+    read = project.wheel.signable() if project.wheel else project.sources
+    known = (sorted(read.items()), sorted(project.metadata.plugins.items()))
+    digest = hashlib.sha256(repr(known).encode()).hexdigest()
     return Snapshot(
         target,
         project.metadata.name,
@@ -114,6 +116,7 @@ def _of_project(target: str, project: Project, bundle: bytes | None) -> Snapshot
         tuple(_rights(reading, plugin) for plugin in reading.plugins),
         _by_name(project.metadata.dependencies),
         digest,
+        project.faults,
     )
 
 
