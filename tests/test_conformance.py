@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import sys
+import threading
 import time
 import types
 from functools import partial, wraps
@@ -315,6 +316,18 @@ def test_a_handler_that_overruns_its_deadline_fails():
     )
 
 
+def test_a_coroutine_that_overruns_its_deadline_fails():
+    """It is cancelled as in a node."""
+
+    @handler_timeout(0.01)
+    async def hang(ctx, **_):
+        await asyncio.sleep(30)
+
+    assert "raised HandlerTimeoutError: timed out after 0.01 seconds" in failure(
+        of_handler("capability_check", hang)
+    )
+
+
 def test_conformance_can_be_asked_for_in_an_event_loop():
     """In an async test, coroutine handlers have a loop of their own."""
 
@@ -411,14 +424,20 @@ def test_a_factory_must_say_the_same_twice():
 
     def moody():
         turn = next(numbers)
-        return manifest(version=f"1.{turn}", routes=["route"] * turn)
+        return manifest(
+            version=f"1.{turn}",
+            routes=["route"] * turn,
+            async_safe=turn == 1,
+            health_check=None if turn == 1 else lambda ctx: PluginHealth("healthy"),
+            config_schema=None if turn == 1 else Settings,
+        )
 
-    said = failure(moody)
     assert (
-        "fail  manifest\n      two calls of the factory differ: version: '1.1', then '1.2'; "
-        in said
-    )
-    assert "routes: 1, then 2" in said
+        "\nfail  manifest\n"
+        "      two calls of the factory differ: version: '1.1', then '1.2'; "
+        "async_safe: True, then False; routes: 1, then 2; health_check: False, then True; "
+        f"config_schema: None, then '{__name__}.Settings'\n"
+    ) in failure(moody)
 
 
 def test_handlers_may_be_made_anew_by_each_call():
@@ -552,12 +571,6 @@ def test_a_schema_must_be_one_and_accept_its_own_defaults():
 # Capabilities
 
 
-def asks_twice(ctx, **_):
-    if ctx.capabilities:
-        return Allow()
-    return Allow() if ctx.get_tenant_reader() else Deny("no tenants")
-
-
 def test_a_capability_that_is_used_and_not_declared_is_warned_of():
     """Where the handler itself asks for it, even if no call came that far."""
 
@@ -567,6 +580,33 @@ def test_a_capability_that_is_used_and_not_declared_is_warned_of():
     said = warned(of_handler("capability_check", guarded))
     assert "used, and not declared: guarded asks for get_tenant_reader()" in said
     assert "add 'tenant.read' to the manifest's capabilities" in said
+
+
+def test_a_handler_s_own_code_is_found_behind_what_wraps_it():
+    """A decorator, a partial and an instance; and the health check's is looked at, too."""
+
+    def logged(function):
+        @wraps(function)
+        def call(*args, **kw):
+            return function(*args, **kw)
+
+        return call
+
+    def guarded(ctx, **_):
+        return ctx.get_tenant_reader() if ctx.capabilities else Allow()
+
+    class Guard:
+        def __call__(self, ctx, **_):
+            return ctx.get_tenant_reader() if ctx.capabilities else Allow()
+
+    def check(ctx):
+        return ctx.get_tenant_reader() if ctx.capabilities else PluginHealth("healthy")
+
+    for handler in (logged(guarded), partial(guarded), Guard()):
+        said = warned(of_handler("capability_check", handler))
+        assert "used, and not declared: " in said
+        assert " asks for get_tenant_reader()" in said
+    assert "declared: check asks for get_tenant_reader()" in warned(factory(health_check=check))
 
 
 def test_asking_for_what_is_not_declared_fails_when_it_is_called():
@@ -714,18 +754,17 @@ def test_the_fixture_is_the_function(pytester: pytest.Pytester):
 
 def test_threads_of_deadlines_end_with_the_checks():
     """Nothing of it is left running."""
-    import threading
+    used: list[threading.Thread] = []
 
-    plugin = of_handler(
-        "capability_check",
-        handler_timeout(5)(lambda ctx, **_: Allow()),
-        health_check=lambda ctx: PluginHealth("healthy"),
-    )
-    conformance(plugin)
-    for thread in threading.enumerate():
-        if thread.name == f"stigmem-plugin {NAME}":
-            thread.join(5)
-            assert not thread.is_alive()
+    def remember(ctx, **_):
+        used.append(threading.current_thread())
+        return Allow()
+
+    conformance(of_handler("capability_check", handler_timeout(5)(remember)))
+    assert threading.current_thread() not in used
+    for thread in used:
+        thread.join(5)
+        assert not thread.is_alive()
 
 
 def test_manifests_are_not_made_of_what_only_looks_like_them():

@@ -51,6 +51,7 @@ def test_a_record_is_an_object_and_a_dict():
         each.source = "agent:b"
         assert each["source"] == "agent:b"
         each["source"] = "agent:a"
+    assert record.model_copy(update={"source": "agent:c"}).source == "agent:c"
     assert record.model_dump() == {"source": "agent:a", "value": "on track"}
     with pytest.raises(AttributeError):
         _ = record.color

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import re
 import sys
+import time
+from typing import Any
 
 import pytest
 
-from stigmem_plugins import testing
+from stigmem_plugins import CoreApis, PluginExecutionError, StigmemPluginError, testing
 from stigmem_plugins.testing import conforming, declarations, handlers, payloads
 from tests.pages import DOCS
+from tests.support import manifest
 
 FIXTURES = ("conformance", "hook_registry", "plugin_context", "sigstore_authority")
 AUTHORS_TEST = """
@@ -181,6 +184,11 @@ def test_markers_add_up_and_the_nearest_option_counts(pytester: pytest.Pytester)
         def test_of_the_nearest(self, hook_registry):
             assert hook_registry.plugin_versions()["example-plugin"] == "2.0.0"
 
+        @pytest.mark.xfail(raises=pytest.fail.Exception, strict=True)
+        @pytest.mark.stigmem_plugins(newer, stigmem_version="0.9.0a19")
+        def test_of_the_nearest_option(self, hook_registry):
+            pass
+
         @pytest.mark.stigmem_plugins(handler_timeout_seconds=1)
         def test_of_an_option_alone(self, hook_registry):
             assert hook_registry.fire_voting("pre_assert_authorize") == Allow()
@@ -192,7 +200,28 @@ def test_markers_add_up_and_the_nearest_option_counts(pytester: pytest.Pytester)
             assert len(hook_registry.registered_plugins()) == wanted
 """.replace("third", 'lambda: PluginManifest("third-plugin", "1.0.0")'),
     )
-    result.assert_outcomes(passed=5)
+    result.assert_outcomes(passed=5, xfailed=1)
+
+
+def test_the_registry_is_closed_after_the_test(pytester: pytest.Pytester) -> None:
+    """Handlers with a deadline leave no threads behind."""
+    result = run_marked(
+        pytester,
+        """
+    from stigmem_plugins import PluginExecutionError
+    kept = []
+
+    @pytest.mark.stigmem_plugins(plugin_manifest, handler_timeout_seconds=5)
+    def test_that_keeps_it(hook_registry):
+        assert hook_registry.fire_voting("pre_assert_authorize") == Allow()
+        kept.append(hook_registry)
+
+    def test_that_finds_it_closed():
+        with pytest.raises(PluginExecutionError, match="its registry is closed"):
+            kept[0].fire_voting("pre_assert_authorize")
+""",
+    )
+    result.assert_outcomes(passed=2)
 
 
 def test_fixtures_of_an_author_come_before_the_registration(pytester: pytest.Pytester) -> None:
@@ -306,11 +335,12 @@ def test_a_manifest_of_the_node_s_own_layer_is_told_apart(pytester: pytest.Pytes
     result.stdout.fnmatch_lines(2 * ["*set stigmem_plugins_bridge = true in pytest's ini file*"])
 
 
-def test_the_marker_is_pytest_s_own_again_afterwards() -> None:
+def test_the_marker_is_what_it_was_afterwards(pytester: pytest.Pytester) -> None:
     """A run in this process leaves nothing behind."""
-    mark = pytest.mark.stigmem_plugins
-    assert mark.name == "stigmem_plugins"
-    assert mark.with_args(1).args == (1,)
+    before = pytest.mark.stigmem_plugins
+    run_marked(pytester, "def test_nothing(): pass")
+    assert pytest.mark.stigmem_plugins is before
+    assert before.name == "stigmem_plugins"
 
 
 @pytest.mark.parametrize("options", [["-n2"], ["--import-mode=importlib"], ["-p", "no:xdist"]])
@@ -413,6 +443,23 @@ def test_the_kit_works_in_the_async_tests_of_anyio(pytester: pytest.Pytester) ->
 # Contexts
 
 
+def test_the_swap_of_the_process_registry_has_the_same_options() -> None:
+    """As the marker has."""
+    offered = CoreApis(audit_emitter=print)
+    slow = {"capability_check": lambda ctx, **_: time.sleep(0.2)}
+    plugin = manifest(requires_stigmem=">=0.9.0a30", hooks=slow)
+    options: dict[str, Any] = {
+        "core_apis": offered,
+        "handler_timeout_seconds": 0.01,
+        "stigmem_version": "0.9.0a31",
+    }
+    with testing.stigmem_plugins([plugin], **options) as registry:
+        assert registry._core_apis is offered
+        with pytest.raises(PluginExecutionError, match="timed out after"):
+            registry.fire_voting("capability_check")
+    registry.close()
+
+
 def test_a_context_of_a_manifest_holds_recording_handles(pytester: pytest.Pytester) -> None:
     """For each declared capability, of any shape, with results as configured; no others."""
     result = run_marked(
@@ -486,12 +533,11 @@ def test_a_context_holds_the_configuration_of_the_settings(pytester: pytest.Pyte
 
 def test_wrong_handles_are_named(plugin_context) -> None:
     """One that does not exist, and one that the manifest does not declare, in a line each."""
-    from stigmem_plugins import StigmemPluginError
-    from tests.support import manifest
-
     with pytest.raises(StigmemPluginError, match=r"no handle 'fact_reader' \(did you mean 'facts_"):
         plugin_context(fact_reader=print)
     with pytest.raises(StigmemPluginError, match=r"'example-plugin' does not declare facts.read;"):
         plugin_context(manifest(), facts_reader=print)
+    with pytest.raises(StigmemPluginError, match=r"'example-plugin' does not declare audit.emit;"):
+        plugin_context(manifest(), capabilities={"audit.emit"})
     with pytest.raises(StigmemPluginError, match=r"expected a manifest or its factory, got 3"):
         plugin_context(3)

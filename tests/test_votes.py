@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import re
+import threading
+from contextvars import ContextVar
 from typing import Any
 
 import pytest
@@ -20,6 +22,7 @@ from stigmem_plugins import (
     hookimpl,
 )
 from stigmem_plugins.testing import TestPluginRegistry, assert_allows, assert_denies
+from stigmem_plugins.testing.loops import run
 from tests.support import allow, boom, deny, manifest
 
 HOOK = "capability_check"
@@ -159,25 +162,38 @@ def test_votes_can_be_cast_while_an_event_loop_runs():
 
 def test_whoever_listens_to_the_registry_still_does():
     """Its metrics, for one; and it is left as it was."""
-    registry = HookRegistry(emit_metrics=True)
-    registry.register_plugin(manifest(hooks={HOOK: deny}))
-    before = registry._dispatcher.trail.watch
+    registry, heard = voters(a=deny), []
+
+    def listen(event_type, plugin, _metadata):
+        heard.append((event_type, plugin))
+
+    registry._dispatcher.trail.watch = listen
     assert_denies(registry, HOOK)
-    assert registry._dispatcher.trail.watch == before
+    assert heard == [("plugin.handler_denied", "a-plugin")]
+    assert registry._dispatcher.trail.watch is listen
 
 
-def test_denials_of_other_hooks_are_not_taken_for_votes():
-    """A handler may fire hooks itself."""
-    registry = TestPluginRegistry()
+def test_what_a_handler_fires_meanwhile_is_not_taken_for_votes():
+    """At another hook, or at the same one."""
 
-    def asks_others(ctx, **_):
-        registry.fire_voting("pre_recall_authorize")
+    def asks(_ctx, *, inner=False, **_):
+        if not inner:
+            registry.fire_voting("pre_recall_authorize")
+            registry.fire_voting(HOOK, inner=True)
         return Allow()
 
-    registry.register_plugin(manifest(hooks={HOOK: asks_others, "pre_recall_authorize": deny}))
+    def denies_inside(_ctx, *, inner=False, **_):
+        return Deny("inside") if inner else Allow()
+
+    registry = voters(a=asks, b=denies_inside)
+    registry.register_core_handler("pre_recall_authorize", deny, name="core.deny")
     assert_allows(registry, HOOK)
-    registry.register_core_handler(HOOK, deny, name="core.last")
-    with pytest.raises(AssertionError, match=r"core\.last +Deny: no"):
+    votes = "    a-plugin.asks           Allow\n    b-plugin.denies_inside  Allow"
+    with pytest.raises(AssertionError, match=rf"should have been denied:\n{re.escape(votes)}$"):
+        assert_denies(registry, HOOK)
+    registry.register_plugin(manifest("c-plugin", hooks={HOOK: deny}))
+    votes += "\n    c-plugin.deny           Deny: no"
+    with pytest.raises(AssertionError, match=rf"should have been allowed:\n{re.escape(votes)}$"):
         assert_allows(registry, HOOK)
 
 
@@ -195,3 +211,37 @@ def test_a_native_wrapper_may_decide():
     assert assert_denies(registry, HOOK) == Deny("outvoted")
     with pytest.raises(AssertionError, match=r"a-plugin\.allow +Allow\n.*Deny: outvoted$"):
         assert_allows(registry, HOOK)
+
+
+# The event loop of coroutine handlers
+
+
+def test_a_coroutine_is_awaited_in_this_thread_where_that_can_be():
+    """What belongs to the thread can be used; else it is another's, with the same context."""
+    variable = ContextVar("variable", default="unset")
+
+    async def where() -> tuple[int, str]:
+        await asyncio.sleep(0)
+        return threading.get_ident(), variable.get()
+
+    async def test() -> tuple[int, str]:
+        await asyncio.sleep(0)
+        return run(where)
+
+    variable.set("set")
+    assert run(where) == (threading.get_ident(), "set")
+    thread, value = asyncio.run(test())
+    assert thread != threading.get_ident()
+    assert value == "set"
+
+
+def test_the_event_loop_of_the_thread_stays():
+    """Code that set one finds it again."""
+    loop = asyncio.new_event_loop()
+    asyncio.set_event_loop(loop)
+    try:
+        run(lambda: asyncio.sleep(0))
+        assert asyncio.get_event_loop() is loop
+    finally:
+        asyncio.set_event_loop(None)
+        loop.close()

@@ -131,12 +131,12 @@ def _copies(parts: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
             yield name, copy
 
 
-def required_keywords(handler: Handler) -> frozenset[str]:
-    """The keywords that a handler says it cannot do without: named, and without a default."""
+def required_parameters(handler: Handler) -> frozenset[str]:
+    """The parameters that a handler says it cannot do without: those without a default."""
     found: set[str] = set()
     function: Any = handler.function
     while function is not None:
         parameters = inspect.signature(function, follow_wrapped=False).parameters.values()
         found.update(each.name for each in parameters if each.default is each.empty)
         function = getattr(function, "__wrapped__", None)
-    return handler.keywords.named & found
+    return frozenset(found)

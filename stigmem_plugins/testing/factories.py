@@ -27,7 +27,7 @@ def manifest_of(plugin: Any) -> PluginManifest:
     """
     if isinstance(plugin, PluginManifest):
         return plugin
-    if not callable(plugin) or isinstance(plugin, type):
+    if not callable(plugin):
         message = f"expected a manifest or its factory, got {shown(plugin)}"
         fix = "pass the function that the entry point names, such as plugin_manifest"
         raise StigmemPluginError(message, fix=_fix(type(plugin), fix))

@@ -12,7 +12,7 @@ from stigmem_plugins.capabilities import CoreApis, PluginContext
 from stigmem_plugins.findings import Finding, Level
 from stigmem_plugins.registration import Registration
 from stigmem_plugins.shim import Handler
-from stigmem_plugins.testing.calling import Attempt, Problem, attempt, required_keywords
+from stigmem_plugins.testing.calling import Attempt, Problem, attempt, required_parameters
 from stigmem_plugins.testing.fakes import fake_handles
 from stigmem_plugins.testing.payloads import VALUE, typical_payloads
 from stigmem_plugins.workers import Bulkheads
@@ -107,7 +107,7 @@ class HandlerCheck:
         return Finding(check, level, message, subject=f"{name} ({self.hook})", hint=hint)
 
     def _fewer(self, handler: Handler) -> Finding:
-        kept = required_keywords(handler) | {VALUE}
+        kept = required_parameters(handler) | {VALUE}
         for left_out, payload in self._fewer_keywords(kept):
             if problem := self._attempt(handler, payload).problem:
                 names = ", ".join(left_out)

@@ -141,7 +141,8 @@ def _poll(voter: Voter, hook: str, payload: Mapping[str, Any]) -> Poll:
             failure = error
     names = [handler.handler_name for handler in handlers]
     denial = decision if isinstance(decision, Deny) else None
-    return Poll(hook, denial, failure, _votes(names, told))
+    # Of an allowed vote, what was told is about fires that a handler made meanwhile.
+    return Poll(hook, denial, failure, _votes(names, told if denial or failure else []))
 
 
 def _registry(voter: Voter, hook: str) -> HookRegistry:
