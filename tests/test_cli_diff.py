@@ -318,6 +318,38 @@ def test_a_plugin_that_is_called_otherwise_now(tmp_path: Path) -> None:
     assert run(one, two).exit_code == 0
 
 
+REQUIRED = {
+    "'>=0.9.0a2'": ("requires", ">=0.9.0a1", ">=0.9.0a2"),
+    "find()": None,
+    "**fields": None,
+}
+
+
+@pytest.mark.parametrize("given", REQUIRED)
+def test_which_nodes_it_is_for(tmp_path: Path, given: str) -> None:
+    """By default all of them; what is not known is not compared."""
+    fields = given if given.startswith("*") else f"requires_stigmem={given}"
+    found = changes(wheel(tmp_path, "1.0.0"), wheel(tmp_path, "1.0.1", fields))
+    assert [each for each in found if each[0] == "requires"] == (
+        [REQUIRED[given]] if REQUIRED[given] else []
+    )
+
+
+def test_a_plugin_that_has_one_of_two_manifests(tmp_path: Path) -> None:
+    """May do what any of them lets it do."""
+    source = manifest_of("'example-plugin', '1.0.1', '>=0.9.0a2', hooks={'audit_emit': h}")
+    source = source.replace(
+        "    return",
+        "    if x:\n        return PluginManifest('example-plugin', '1.0.1')\n    return",
+    )
+    found = changes(wheel(tmp_path, "1.0.0"), wheel(tmp_path, "1.0.1", source=source))
+    assert found == [
+        ("hook", None, "audit_emit"),
+        ("version", "1.0.0", "1.0.1"),
+        ("requires", ">=0.9.0a1", ">=0.9.0a1 or >=0.9.0a2"),
+    ]
+
+
 def test_odd_requirements_are_compared_as_they_are(tmp_path: Path) -> None:
     """Several for one distribution are one line."""
     one = wheel(tmp_path, "1.0.0", requires=["no requirement", "a; python_version < '3'", "A"])
