@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import inspect
 import os
 from pathlib import Path
 from textwrap import dedent
@@ -18,6 +19,7 @@ from stigmem_plugins.authoring.annotations import described, expected
 from stigmem_plugins.authoring.checks import CHECKS, findings
 from stigmem_plugins.authoring.code import Code
 from stigmem_plugins.authoring.flow import End, end_of
+from stigmem_plugins.authoring.handlers import find_function
 from stigmem_plugins.authoring.manifests import read_plugins
 from stigmem_plugins.authoring.metadata import from_core_metadata, from_pyproject
 from stigmem_plugins.authoring.project import Project, module_files
@@ -214,6 +216,7 @@ GOOD_HANDLERS = {
         "class H:\n    def __call__(self, ctx, **_): return Allow()",
         "H()",
     ),
+    "a context by position": (VOTER, "def h(ctx, /, req): return Allow()", "h"),
     "everything": (VOTER, "def h(ctx, *args, **kw): return Allow()", "h"),
     "a deadline": (VOTER, "@handler_timeout(2)\ndef h(ctx, **_): return Allow()", "h"),
     "a computed deadline": (
@@ -263,6 +266,41 @@ def test_good_handlers_pass(tmp_path: Path, case: str) -> None:
     """In all the forms that a registry takes."""
     hook, text, name = GOOD_HANDLERS[case]
     assert codes(author(tmp_path, handling(hook, text, name))) == set()
+
+
+CALLABLES = {
+    "f": "def f(a, b=1, /, c=2, *d, e, g=3, **h): ...",
+    "g": "def g(a, /, b): ...",
+    "h": "async def h(*, a=1, b): ...",
+    "i": "i = lambda a, *b: a",
+    "partial(f, 1)": "def f(a, b, c): ...",
+    "partial(f, 1, c=2)": "def f(a, b, c, d, *, e): ...",
+    "partial(f, z=2)": "def f(a, *b, **c): ...",
+    "partial(partial(f, 1), 2, d=1)": "def f(a, b, c, *, d): ...",
+    "A().m": "class A:\n  def m(self, a, *, b=1): ...",
+    "A.m": "class A:\n  def m(self, a): ...",
+    "A.c": "class A:\n  @classmethod\n  def c(cls, a): ...",
+    "A().s": "class A:\n  @staticmethod\n  def s(a): ...",
+    "A()": "class A:\n  def __call__(self, a, /, b): ...",
+    "partial(A().m, 1)": "class A:\n  def m(self, a, b): ...",
+}
+
+
+@pytest.mark.parametrize("text", CALLABLES)
+def test_signatures_are_those_that_callers_meet(tmp_path: Path, text: str) -> None:
+    """As `inspect` has them of the same code when it runs."""
+    source = f"from functools import partial\n{CALLABLES[text]}\nhandler = {text}\n"
+    known = reading(author(tmp_path, source)).code
+    function = find_function(known, known.member("example_plugin", "handler"))
+    assert function
+    namespace: dict[str, Any] = {}
+    exec(source, namespace)
+    wanted = inspect.signature(namespace["handler"]).parameters.values()
+    # What a partial gives by keyword stays a parameter to `inspect`, with a default.
+    given = getattr(namespace["handler"], "keywords", {})
+    assert [(p.name, p.kind, p.default is p.empty) for _, p in function.arguments()] == [
+        (p.name, p.kind, p.default is p.empty) for p in wanted if p.name not in given
+    ]
 
 
 UNKNOWN_HANDLERS = {

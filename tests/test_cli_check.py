@@ -255,7 +255,9 @@ def check_sarif(log: dict[str, Any], root: Path) -> None:
     for rule in rules:
         assert rule.keys() == {"id", "name", "shortDescription", "fullDescription"}
         assert rule["name"].isidentifier()
-        assert rule["shortDescription"]["text"].endswith(".")
+        for text in (rule["shortDescription"]["text"], rule["fullDescription"]["text"]):
+            assert text.endswith(".")
+            assert text.capitalize()[0] == text[0]
     (invocation,) = run_["invocations"]
     assert invocation["executionSuccessful"] is True
     notifications = invocation["toolExecutionNotifications"]
@@ -306,6 +308,8 @@ def test_sarif_of_a_good_plugin_has_no_results(tmp_path: Path) -> None:
     assert log["runs"][0]["results"] == []
     rules = [rule["id"] for rule in log["runs"][0]["tool"]["driver"]["rules"]]
     assert rules == [code for check in CHECKS for code in check.codes]
+    first = log["runs"][0]["tool"]["driver"]["rules"][0]
+    assert first["shortDescription"]["text"] == "A file is no Python."
 
 
 def test_sarif_places_are_uris_and_never_missing() -> None:

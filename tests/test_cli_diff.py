@@ -260,6 +260,28 @@ def test_what_only_running_can_tell(tmp_path: Path) -> None:
     assert document(one, four)["unknown"] == ["the hooks of the new example-plugin"]
 
 
+def test_what_a_wheel_hides(tmp_path: Path) -> None:
+    """Files that an installer puts over the modules that were read, or that are native code."""
+    one = wheel(tmp_path, "1.0.0")
+    hidden = {"example_plugin-1.0.1.data/purelib/example_plugin.py": "print('another')"}
+    files = {"example_plugin.py": manifest_of("'example-plugin', '1.0.1'"), **hidden}
+    two = build_wheel(tmp_path, "example-plugin", files, version="1.0.1", plugins=FACTORY)
+    assert run(one, two).exit_code == 3
+    (note,) = document(one, two)["unknown"]
+    assert note.startswith("what else the new one runs: example_plugin-1.0.1.data/purelib/")
+    assert run(two, two).exit_code == 0
+
+
+def test_another_factory_of_the_same_code_is_told(tmp_path: Path) -> None:
+    """Equal files are equal rights only if the entry point is the same."""
+    source = "from elsewhere import one, two"
+    first = wheel(tmp_path, "1.0.0", source=source, plugins={"example": "example_plugin:one"})
+    folder = tmp_path / "other"
+    folder.mkdir()
+    second = wheel(folder, "1.0.0", source=source, plugins={"example": "example_plugin:two"})
+    assert run(first, second).exit_code == 3
+
+
 def test_a_plugin_more(tmp_path: Path) -> None:
     """A new plugin is a right of its own, and each line says whose it is."""
     one = wheel(tmp_path, "1.0.0", "hooks={'audit_emit': h}")
@@ -296,6 +318,38 @@ def test_a_plugin_that_is_called_otherwise_now(tmp_path: Path) -> None:
     assert run(one, two).exit_code == 0
 
 
+REQUIRED = {
+    "'>=0.9.0a2'": ("requires", ">=0.9.0a1", ">=0.9.0a2"),
+    "find()": None,
+    "**fields": None,
+}
+
+
+@pytest.mark.parametrize("given", REQUIRED)
+def test_which_nodes_it_is_for(tmp_path: Path, given: str) -> None:
+    """By default all of them; what is not known is not compared."""
+    fields = given if given.startswith("*") else f"requires_stigmem={given}"
+    found = changes(wheel(tmp_path, "1.0.0"), wheel(tmp_path, "1.0.1", fields))
+    assert [each for each in found if each[0] == "requires"] == (
+        [REQUIRED[given]] if REQUIRED[given] else []
+    )
+
+
+def test_a_plugin_that_has_one_of_two_manifests(tmp_path: Path) -> None:
+    """May do what any of them lets it do."""
+    source = manifest_of("'example-plugin', '1.0.1', '>=0.9.0a2', hooks={'audit_emit': h}")
+    source = source.replace(
+        "    return",
+        "    if x:\n        return PluginManifest('example-plugin', '1.0.1')\n    return",
+    )
+    found = changes(wheel(tmp_path, "1.0.0"), wheel(tmp_path, "1.0.1", source=source))
+    assert found == [
+        ("hook", None, "audit_emit"),
+        ("version", "1.0.0", "1.0.1"),
+        ("requires", ">=0.9.0a1", ">=0.9.0a1 or >=0.9.0a2"),
+    ]
+
+
 def test_odd_requirements_are_compared_as_they_are(tmp_path: Path) -> None:
     """Several for one distribution are one line."""
     one = wheel(tmp_path, "1.0.0", requires=["no requirement", "a; python_version < '3'", "A"])
@@ -323,6 +377,14 @@ def test_an_installed_plugin_and_a_wheel(
     assert document("own-name", two)["old"]["verified"] is True
     assert run("example-plugin", one).stdout.startswith("  old  example-plugin 1.0.0\n")
     assert run(one, "example").exit_code == 0
+
+
+def test_a_folder_of_the_same_name_is_not_meant(tmp_path: Path, site: Path) -> None:
+    """An author stands beside one."""
+    one = wheel(tmp_path, "1.0.0")
+    unpack(one, site)
+    (site / "example-plugin").mkdir()
+    assert run("example-plugin", one).exit_code == 0
 
 
 def test_an_installed_plugin_that_nobody_signed(tmp_path: Path, site: Path) -> None:

@@ -47,6 +47,22 @@ def test_a_finding_prints_its_place_and_what_to_do():
     ]
 
 
+def test_a_place_that_is_too_far_off_has_a_line_of_its_own():
+    """Names and paths are not cut in two by the edge of the terminal."""
+    room = 80 - len("warn  returns  example  .py:3")
+    near, far = (Place(f"{'x' * length}.py", 3) for length in (room, room + 1))
+    findings = [
+        Finding("returns", Level.WARN, "a", subject="example", place=p) for p in (near, far)
+    ]
+    assert printed(*findings).splitlines() == [
+        f"warn  returns  example  {near}",
+        "      a",
+        "warn  returns  example",
+        f"      {far}",
+        "      a",
+    ]
+
+
 def test_a_hostile_subject_stays_on_its_line():
     """Control characters of foreign text are shown, not obeyed."""
     shown = printed(Finding("x", Level.OK, "a\x1b[31m\nb", subject="evil\nok    x"))

@@ -82,8 +82,11 @@ def compare(old: Snapshot, new: Snapshot) -> Difference:
         *(each for pair in pairs for each in _plugin(*pair) if not _is_release(each, old, new)),
         *_dependencies(old, new),
     ]
-    same = old.digest == new.digest
-    unknown = [] if same else [note for pair in pairs for note in _unknown(*pair)]
+    unknown = [note for pair in pairs for note in _unknown(*pair)]
+    for when, snapshot in (("old", old), ("new", new)):
+        unknown += [f"what else the {when} one runs: {each}" for each in snapshot.unclear]
+    if old.digest == new.digest:
+        unknown = []
     return Difference(tuple(sorted(changes, key=lambda each: not each.grows)), tuple(unknown))
 
 

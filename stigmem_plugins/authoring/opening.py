@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import hashlib
 from pathlib import Path
+from typing import Final
 
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
@@ -28,6 +29,8 @@ from stigmem_plugins.trust.statement import SignedPlugin
 from stigmem_plugins.trust.unverified import Unverified
 from stigmem_plugins.trust.verify import verify_installed
 from stigmem_plugins.trust.wheel import verify_wheel
+
+REQUIRES: Final = "requires_stigmem"
 
 
 def of_wheel(path: Path, verifier: BundleVerifier) -> Snapshot:
@@ -105,7 +108,9 @@ def _of_project(target: str, project: Project, bundle: bytes | None) -> Snapshot
         publisher = Publisher(project.signed.signer, verified=True)
     elif project.unverified is not None:
         publisher = Publisher(claimed_signer(bundle or b""), problem=project.unverified.problem)
-    digest = hashlib.sha256(repr(sorted(project.sources.items())).encode()).hexdigest()
+    read = project.wheel.signable() if project.wheel else project.sources
+    known = (sorted(read.items()), sorted(project.metadata.plugins.items()))
+    digest = hashlib.sha256(repr(known).encode()).hexdigest()
     return Snapshot(
         target,
         project.metadata.name,
@@ -114,6 +119,7 @@ def _of_project(target: str, project: Project, bundle: bytes | None) -> Snapshot
         tuple(_rights(reading, plugin) for plugin in reading.plugins),
         _by_name(project.metadata.dependencies),
         digest,
+        project.faults,
     )
 
 
@@ -156,9 +162,19 @@ def _signed_rights(signed: SignedPlugin) -> Rights:
 
 
 def _requires(reading: Reading, plugin: Plugin) -> str | None:
-    if plugin.complete and not any("requires_stigmem" in c.fields or c.open for c in plugin.calls):
-        return DEFAULT_REQUIRES_STIGMEM
-    return reading.text(plugin, "requires_stigmem")
+    """The nodes that a plugin is for, as all of its manifests say."""
+    if not plugin.complete:
+        return None
+    try:
+        said = {
+            str(reading.literal(call, REQUIRES))
+            if call.argument(REQUIRES)
+            else DEFAULT_REQUIRES_STIGMEM
+            for call in plugin.calls
+        }
+    except NotKnownError:
+        return None
+    return " or ".join(sorted(said))
 
 
 def _names(reading: Reading, plugin: Plugin, field_name: str) -> frozenset[str] | None:

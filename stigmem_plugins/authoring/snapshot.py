@@ -69,7 +69,8 @@ class Snapshot:
         publisher: Who signed it.
         plugins: Its plugins: as they were signed, if that is verified, else as its files say.
         dependencies: The requirements for other distributions, by their names.
-        digest: Of its Python files.
+        digest: Of what was read of it.
+        unclear: What may run besides the modules that were read, in words.
     """
 
     target: str
@@ -79,6 +80,7 @@ class Snapshot:
     plugins: tuple[Rights, ...] = ()
     dependencies: Mapping[str, str] = field(factory=dict)
     digest: str = field(default="", repr=False)
+    unclear: tuple[str, ...] = ()
 
     def facts(self) -> dict[str, object]:
         """Which one it is, by name, for JSON."""

@@ -47,17 +47,17 @@ def check_capabilities(reading: Reading) -> Iterator[Finding]:
             declared = {str(item.value): item.place for item in items}
             everything.update(declared)
             yield from _against(subject, call, declared, usage)
-    if known:
-        for capability, places in usage.places.items():
-            if capability not in everything:
-                message = f"its code asks for {capability}, and no manifest declares that"
-                hint = f"add {str(capability)!r} to its capabilities, or do not ask"
-                certain = [place for place in places if place in _certain(reading)]
-                place, level = (*certain, *places)[0], Level.WARN
-                if certain:
-                    level = Level.FAIL
-                    message += ": the handler fails when it is called"
-                yield found("capabilities.undeclared", level, message, place=place, hint=hint)
+    undeclared = [each for each in usage.places if each not in everything] if known else []
+    asked = _certain(reading) if undeclared else set()
+    for capability in undeclared:
+        message = f"its code asks for {capability}, and no manifest declares that"
+        hint = f"add {str(capability)!r} to its capabilities, or do not ask"
+        places = usage.places[capability]
+        certain = [place for place in places if place in asked]
+        place, level = (*certain, *places)[0], Level.FAIL if certain else Level.WARN
+        if certain:
+            message += ": the handler fails when it is called"
+        yield found("capabilities.undeclared", level, message, place=place, hint=hint)
 
 
 def _against(

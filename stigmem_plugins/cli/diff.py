@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from pathlib import Path
 from typing import Final
@@ -73,7 +74,7 @@ def diff_command(context: click.Context, old: str, new: str, *, as_json: bool) -
 
 def _snapshot(target: str, terms: TrustTerms) -> Snapshot:
     """A wheel, where the target is one or names a file; else what is installed."""
-    if target.endswith(".whl") or Path(target).exists():
+    if target.endswith(".whl") or os.sep in target or Path(target).is_file():
         return of_wheel(Path(target), terms.verifier)
     installed = {each.name: each for each in installed_distributions(plugin_dir=terms.plugin_dir)}
     wanted = canonicalize_name(target)

@@ -30,9 +30,11 @@ def show_findings(console: Console, findings: Sequence[Finding]) -> None:
         heading = Text(overflow="fold")
         heading.append(f"{finding.level:<4}", STYLES[finding.level])
         about = [finding.check, finding.subject, finding.place and str(finding.place)]
-        named = "  ".join(printable(each, console.encoding) for each in about if each)
-        console.print(heading.append(f"  {named}", "bold"))
+        named = [printable(each, console.encoding) for each in about if each]
         lines = [(finding.message,)]
+        if finding.place and len("  ".join(["    ", *named])) > console.width:
+            lines.insert(0, (named.pop(),))  # a line of its own, rather than cut in two
+        console.print(heading.append(f"  {'  '.join(named)}", "bold"))
         if finding.hint:
             lines.append((f"to do: {finding.hint}",))
         print_rows(console, lines, indent=6)
