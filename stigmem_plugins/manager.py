@@ -12,6 +12,7 @@ from stigmem_hookspecs.markers import PROJECT_NAME
 from stigmem_plugins.errors import ManifestError, suggest
 from stigmem_plugins.manifest import RESERVED_NAMES
 from stigmem_plugins.shim import Handler
+from stigmem_plugins.signatures import runs_nothing
 
 BeforeTrace: TypeAlias = Callable[[str, Sequence[HookImpl], Mapping[str, Any]], None]
 AfterTrace: TypeAlias = Callable[[Result[Any], str, Sequence[HookImpl], Mapping[str, Any]], None]
@@ -49,10 +50,9 @@ class HookPluginManager(PluginManager):
             raise PluginValidationError(
                 plugin, f"the name {name!r} is reserved for the node itself"
             )
-        try:
-            return super().register(plugin, name)
-        finally:
-            self._changed()  # pluggy keeps what it took before it refused
+        taken = super().register(plugin, name)
+        self._changed()
+        return taken
 
     def unregister(self, plugin: object | None = None, name: str | None = None) -> Any:
         """Take a native pluggy plugin out again.
@@ -79,8 +79,14 @@ class HookPluginManager(PluginManager):
         if opts is None:
             return None
         hook = opts.get("specname") or name
-        if hook not in HOOK_SPECS and not opts.get("optionalhook"):
+        if hook not in HOOK_SPECS:
+            if opts.get("optionalhook"):
+                return opts
             raise PluginValidationError(plugin, f"unknown hook {hook!r}{suggest(hook, HOOK_SPECS)}")
+        wraps = opts.get("wrapper") or opts.get("hookwrapper")
+        if not wraps and runs_nothing(getattr(plugin, name), HOOK_SPECS[hook]):
+            message = f"{hook!r} has a yield: mark it with @hookimpl(wrapper=True), or return"
+            raise PluginValidationError(plugin, message)
         return opts
 
     def add_hookcall_monitoring(self, before: BeforeTrace, after: AfterTrace) -> Callable[[], None]:

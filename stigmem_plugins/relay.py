@@ -99,7 +99,7 @@ class _Stage(PluginManager):
 
 @frozen(eq=False, repr=False)
 class _Wrappers:
-    """The wrappers of a hook: whom to name where they change or break something."""
+    """The wrappers of a hook, or its monitors: whom to name where they change or break it."""
 
     plugin_name: str
     handler_name: str
@@ -131,8 +131,9 @@ class Relay:
         self._spec = spec
         self._report = report
         self._called = [called for _, called in reversed(handlers) if called is not None]
-        wrapping = [impl.plugin_name for impl, called in reversed(handlers) if called is None]
-        self._wrappers = _Wrappers(", ".join(wrapping), f"hookwrapper of {', '.join(wrapping)}")
+        names = ", ".join(impl.plugin_name for impl, called in reversed(handlers) if called is None)
+        wrappers = (names, f"hookwrapper of {names}") if names else ("core", "hook call monitor")
+        self._wrappers = _Wrappers(*wrappers)
         stage = _Stage(spec)
         for impl, called in handlers:
             stage.add(spec, impl, impl.function if called is None else _step)

@@ -117,7 +117,8 @@ class NativeHandler:
 
     def __call__(self, payload: Payload, *value: Any) -> Any:
         """Call the function with the arguments of the hookspec that it names."""
-        given = {**payload, "payload": payload, **dict(zip(("value",), value, strict=False))}
+        # The payload is the other handlers' too: this one's to change is a copy.
+        given = {**payload, "payload": dict(payload), **dict(zip(("value",), value, strict=False))}
         keywords = {name: given[name] for name in self.impl.kwargnames if name in given}
         # A keyword that this fire lacks is None, which is its default in every hookspec.
         return self.impl.function(*map(given.get, self.impl.argnames), **keywords)

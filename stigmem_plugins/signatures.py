@@ -83,7 +83,7 @@ def read_keywords(function: Callable[..., Any], spec: HookSpec) -> Keywords:
         >>> read_keywords(lambda ctx, *, event: None, HOOK_SPECS["audit_emit"])
         Keywords(named=frozenset({'event'}), taken=frozenset({'ctx'}), everything=False, order=())
     """
-    if is_generator(function) and spec.semantic is not HookSemantic.FILTER_CHAIN:
+    if runs_nothing(function, spec):
         message = (
             f"handler {handler_label(function)!r} for hook {spec.name!r} has a yield, so that "
             "calling it runs nothing"
@@ -179,13 +179,18 @@ def _bound(function: Callable[..., Any]) -> set[str]:
     return {p.name for p in filled if p.kind in _NAMED}
 
 
-def is_generator(function: Any) -> bool:
-    """Whether calling it gives a generator, of either kind: what it does is not done then.
+def runs_nothing(function: Any, spec: HookSpec) -> bool:
+    """Whether calling it as a handler does nothing: it is a generator function, of either kind.
+
+    In a chain, whoever reads its result runs it.
 
     Example:
-        >>> is_generator(lambda ctx: (yield)), is_generator(print)
-        (True, False)
+        >>> from stigmem_hookspecs import HOOK_SPECS
+        >>> runs_nothing(lambda ctx, event: (yield), HOOK_SPECS["audit_emit"])
+        True
     """
+    if spec.semantic is HookSemantic.FILTER_CHAIN:
+        return False
     while isinstance(function, partial):
         function = function.func
     called = function if inspect.isroutine(function) else type(function).__call__

@@ -35,7 +35,7 @@ def _forked() -> None:
         bulkhead._begin()  # noqa: SLF001  # of one piece with it
 
 
-if hasattr(os, "register_at_fork"):
+with suppress(AttributeError):  # not every system forks
     os.register_at_fork(after_in_child=_forked)
 
 
@@ -77,12 +77,13 @@ class Bulkhead:
         ready = threading.Lock()
         ready.acquire()
         job = self._submit(Job(call, ready.release))
+        in_time = overran = False
         try:
             in_time = ready.acquire(timeout=seconds)
-        except BaseException:
-            self._give_up(job)
-            raise
-        if not in_time and self._give_up(job, overran=True):
+            overran = not in_time  # and was not interrupted
+        finally:
+            given_up = not in_time and self._give_up(job, overran=overran)
+        if given_up:
             raise HandlerTimeoutError(timed_out(seconds), plugin=self._plugin)
         return job.outcome()
 

@@ -552,6 +552,32 @@ def test_factories_that_cannot_be_followed_are_skipped(tmp_path: Path, case: str
     assert ("skip", "manifest.unknown") in found
 
 
+STARS = {
+    "of the layer": ("from stigmem_plugins import *", True),
+    "of a module": ("from .names import *", True),
+    "of two": ("from .names import *\nfrom elsewhere import *", True),
+    "of who knows what": ("from elsewhere import *\nfrom elsewhere2 import *", False),
+    "of nothing that has it": ("from .version import *", False),
+}
+
+
+@pytest.mark.parametrize("case", STARS)
+def test_wildcard_imports_are_followed(tmp_path: Path, case: str) -> None:
+    """As long as there is one place that a name can be from; builtins keep their meaning."""
+    line, known = STARS[case]
+    files = {
+        "src/example_plugin/names.py": "from stigmem_plugins import PluginManifest",
+        "src/example_plugin/version.py": "",
+    }
+    text = """
+        def plugin_manifest():
+            return PluginManifest("example-plugin", "1.0.0", depends_on=frozenset({"other-plugin"}))
+        """
+    found = codes(author(tmp_path, f"{line}\n{dedent(text)}", **files))
+    unknown = {("skip", "manifest.unknown"), ("skip", "version.unknown")}
+    assert found == (set() if known else unknown)
+
+
 def test_a_plugin_of_several_modules(tmp_path: Path) -> None:
     """Names are followed through relative imports, packages and wildcards, also in functions."""
     files = {
@@ -615,6 +641,11 @@ def test_trees_of_every_layout(tmp_path: Path, module: str) -> None:
     author(tmp_path, GOOD, module=module)
     others = ("tests/test_it.py", "setup.py", ".venv/lib/x.py", "env/lib/y.py", "build/z.py")
     write(tmp_path, {**dict.fromkeys(others, "def ("), "env/pyvenv.cfg": ""})
+    if module.startswith("src"):
+        write(
+            tmp_path,
+            {"scripts/tool.py": "import stigmem_node\ndef see(ctx): ctx.get_facts_reader("},
+        )
     (tmp_path / "link.py").symlink_to(tmp_path / "setup.py")
     (tmp_path / "folder.py").mkdir()
     assert codes(tmp_path) == set()
@@ -637,6 +668,12 @@ def test_a_module_that_does_not_compile_is_named_once(tmp_path: Path) -> None:
     assert {code for level, code in found if level == "fail"} == {"syntax.error"}
 
 
+def test_code_that_no_python_can_take_is_a_finding(tmp_path: Path) -> None:
+    """Too deep for the parser, that is, whose own error is of another kind."""
+    found = codes(author(tmp_path, "-" * 20_000 + "1"))
+    assert {code for level, code in found if level == "fail"} == {"syntax.error"}
+
+
 def test_places_count_characters(tmp_path: Path) -> None:
     """Not the bytes before them."""
     text = handling(VOTER, "def h(ctx): return 'é' if 'é' else Allow()")
@@ -645,6 +682,34 @@ def test_places_count_characters(tmp_path: Path) -> None:
         str(found.place)
         == f"src/example_plugin/__init__.py:{text[: text.index('def h')].count(chr(10)) + 1}:20"
     )
+
+
+WHERE = {
+    '[tool.hatch.version]\npath = "src/example_plugin/__init__.py"': "1.0.1",
+    '[tool.hatch.version]\npath = "src/example_plugin/version.py"': "2.0",
+    '[tool.setuptools.dynamic]\nversion = { attr = "example_plugin.version.VERSION" }': "2.0",
+    '[tool.setuptools.dynamic]\nversion = { attr = "example_plugin.version.MADE" }': None,
+    '[tool.setuptools.dynamic]\nversion = { attr = "example_plugin.version.NUMBER" }': None,
+    '[tool.setuptools.dynamic]\nversion = { file = "VERSION.txt" }': None,
+    '[tool.hatch.version]\nsource = "vcs"': None,
+    '[tool.hatch.version]\npath = "other.py"': None,
+}
+
+
+@pytest.mark.parametrize("where", WHERE)
+def test_a_version_that_a_build_takes_from_the_source(tmp_path: Path, where: str) -> None:
+    """Is compared too, where it is a constant; else it is skipped."""
+    dynamic = PYPROJECT.replace('version = "1.0.0"', 'dynamic = ["version"]')
+    version = 'VERSION = "2.0"\nMADE = make()\nNUMBER = 1\n'
+    tree = author(
+        tmp_path,
+        f'__version__ = "1.0.1"\n{GOOD}',
+        pyproject=f"{dynamic}{where}\n",
+        **{"src/example_plugin/version.py": version},
+    )
+    assert reading(tree).version() == WHERE[where]
+    code = ("warn", "version.differs") if WHERE[where] else ("skip", "version.unknown")
+    assert codes(tree) == {code}
 
 
 def test_metadata_that_only_a_build_knows(tmp_path: Path) -> None:

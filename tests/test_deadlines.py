@@ -268,7 +268,7 @@ def test_a_forked_process_has_workers_of_its_own() -> None:
             pass
         child = os.fork()
         if child == 0:
-            os._exit(bulkhead.call(20, lambda: 3))
+            raise SystemExit(bulkhead.call(20, lambda: 3))
         print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
         """
     )

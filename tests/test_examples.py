@@ -29,6 +29,7 @@ from stigmem_plugins import (
     PluginManifest,
     PluginMigrationError,
     TenantContext,
+    handler_timeout,
 )
 from tests.support import manifest
 
@@ -42,7 +43,7 @@ FACT = {
     "scope": "public",
 }
 PEER = "https://b.test"
-ADA, B = {"authorization": "Bearer ada"}, {"authorization": "Bearer b"}
+ADA, B = {"authorization": "Bearer ada="}, {"authorization": "Bearer b"}
 TOKENS = {"ada's": "agent:ada", "b's": PEER}
 
 
@@ -250,6 +251,72 @@ def test_the_host_asks_itself_first(start: Callable[..., Driven]) -> None:
         host.send(PEER)
 
 
+@pytest.mark.parametrize(
+    ("column", "value", "reason"),
+    [
+        ("confidence", "high", "confidence must be a number"),
+        ("confidence", None, "confidence must be a number"),
+        ("confidence", True, "confidence must be a number"),
+        ("confidence", float("nan"), "confidence must be a number"),
+        ("confidence", 2, "confidence must be a number"),
+        ("value", {"a": 1}, "value must be text"),
+    ],
+)
+def test_no_fact_is_stored_that_would_break_every_recall(
+    start: Callable[..., Driven], column: str, value: Any, reason: str
+) -> None:
+    """What cannot be stored or scored is refused with a reason, whoever sends it."""
+    host = start()
+    bad = {**FACT, column: value}
+    with pytest.raises(host.refused, match=reason):
+        host.assert_fact("ada's", bad)
+    host.add_peer("ada's", {"node_url": PEER})
+    if hasattr(host.host, "fact"):
+        assert reason in host.receive(PEER, [bad])["refused"][0]
+    else:
+        with pytest.raises(host.refused, match=reason):
+            host.receive(PEER, bad)
+    assert host.recall("ada's", {}) == []
+
+
+@pytest.mark.parametrize("registration", [{}, {"node_url": {}}])
+def test_a_peer_needs_an_address(start: Callable[..., Driven], registration: Any) -> None:
+    """One without is refused, and breaks nothing."""
+    host = start()
+    with pytest.raises(host.refused, match="a peer needs a node_url"):
+        host.add_peer("ada's", registration)
+
+
+def test_the_audit_is_told_of_an_assertion_as_far_as_it_got(start: Callable[..., Driven]) -> None:
+    """Of the transformed request, unless it was refused before that."""
+    seen: list[str] = []
+
+    def shout(_ctx: Any, value: dict[str, Any], **_: Any) -> Any:
+        return {**value, "value": value["value"].upper()}
+
+    def audit(_ctx: Any, *, req: dict[str, Any], **_: Any) -> None:
+        seen.append(req["value"])
+
+    host = start(manifest(hooks={"pre_assert_transform": shout, "post_assert_audit": audit}))
+    host.assert_fact("ada's", {**FACT, "value": "loud"})
+    with pytest.raises(host.refused):
+        host.assert_fact(None, {**FACT, "value": "quiet"})
+    assert seen == ["LOUD", "quiet"]
+
+
+def test_a_handler_with_a_deadline_can_read_facts(start: Callable[..., Driven]) -> None:
+    """It runs in another thread: nothing that the host holds meanwhile may be in its way."""
+    seen: list[Any] = []
+
+    @handler_timeout(2)
+    def look(ctx: Any, *, fact: dict[str, Any], **_: Any) -> None:
+        seen.extend(ctx.get_facts_reader()(fact["entity"]))
+
+    reading = manifest(hooks={"post_assert_persist": look}, capabilities={"facts.read"})
+    host = start(reading)
+    assert seen == [host.assert_fact("ada's", FACT)]
+
+
 def test_the_best_comes_first(start: Callable[..., Driven]) -> None:
     """Plugins' scores are added to the host's own."""
 
@@ -351,7 +418,7 @@ def test_the_web_host_answers_over_http(
 ) -> None:
     """Each route once, and each kind of refusal; it starts and ends with its server."""
     monkeypatch.setenv("STIGMEM_PLUGIN_AUTO_DISCOVERY_ENABLED", "false")
-    monkeypatch.setenv("HOST_TOKENS", f"ada=agent:ada b={PEER}")
+    monkeypatch.setenv("HOST_TOKENS", f"ada==agent:ada b={PEER}")
     monkeypatch.chdir(tmp_path)
 
     async def drive() -> None:
@@ -371,6 +438,41 @@ def test_the_web_host_answers_over_http(
     asyncio.run(drive())
 
 
+def test_a_request_that_is_cancelled_is_audited(
+    tmp_path: Path, examples: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever gave up waiting: the trail says how it ended, and of a stored fact, which."""
+    monkeypatch.setenv("STIGMEM_PLUGIN_AUTO_DISCOVERY_ENABLED", "false")
+    begun = asyncio.Event()
+
+    async def wait(_ctx: Any, *_value: Any, **_: Any) -> None:
+        begun.set()
+        await asyncio.Event().wait()
+
+    waiting = manifest(hooks={"post_assert_persist": wait, "pre_recall_rewrite": wait})
+    host = Driven(examples[2].AsyncHost, tmp_path, examples, waiting)
+
+    async def drive() -> None:
+        for request in (host.host.assert_fact("ada's", FACT), host.host.recall("ada's", {})):
+            begun.clear()
+            task = asyncio.ensure_future(request)
+            await begun.wait()
+            task.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await task
+
+    asyncio.run(drive())
+    events = [facts for _, facts in host.trail.events()]
+    ended = [
+        (each["event_type"], each["target_uri"], each["exception_type"]) for each in events[-2:]
+    ]
+    assert ended == [
+        ("fact.asserted", "fact-1", "CancelledError"),
+        ("facts.recalled", None, "CancelledError"),
+    ]
+    host.close()
+
+
 def test_the_web_host_hides_failures(
     tmp_path: Path, examples: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -379,7 +481,7 @@ def test_the_web_host_hides_failures(
     _, store, web = examples
     trail = AuditLog(tmp_path / "audit.db")
     host = web.AsyncHost(
-        store.Store(str(tmp_path / "facts.db")), trail, tokens={"ada": "agent:ada"}
+        store.Store(str(tmp_path / "facts.db")), trail, tokens={"ada=": "agent:ada"}
     )
 
     async def broken(_ctx: Any, value: Any, **_: Any) -> Any:

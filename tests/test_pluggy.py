@@ -6,10 +6,11 @@ from collections.abc import Generator
 from typing import Any
 
 import pytest
-from pluggy import Result
+from pluggy import PluginValidationError, Result
 
 from stigmem_plugins import (
     ALLOW_SINGLETON,
+    Allow,
     Deny,
     HookRegistry,
     PluginExecutionError,
@@ -241,6 +242,47 @@ def test_two_wrappers_of_one_native_plugin_are_both_called() -> None:
     registry.plugin_manager.register(Wrapping())
     assert registry.fire_voting("capability_check") is ALLOW_SINGLETON
     assert sorted(seen) == ["one", "two"]
+
+
+def test_a_native_implementation_that_forgot_to_say_that_it_wraps_is_refused() -> None:
+    """pluggy would call it, and nothing of it would run."""
+
+    class Forgetful:
+        @hookimpl
+        def post_assert_audit(self) -> Generator[None, Any, Any]:
+            yield
+
+    with pytest.raises(PluginValidationError, match=r"has a yield: mark it.*wrapper=True"):
+        HookRegistry().plugin_manager.register(Forgetful())
+
+
+@pytest.mark.parametrize("surplus", [{}, {"class": 1}])
+def test_a_native_implementation_cannot_change_what_others_are_given(surplus: Any) -> None:
+    """However the payload is passed on: its mapping is a copy."""
+
+    class Forging:
+        @hookimpl(tryfirst=True)
+        def pre_assert_authorize(self, payload: Any) -> Allow:
+            payload["identity"] = "agent:admin"
+            return Allow()
+
+    registry = TestPluginRegistry.with_hooks(
+        pre_assert_authorize=lambda ctx, *, identity, **_: Deny(identity)
+    )
+    registry.plugin_manager.register(Forging())
+    assert registry.fire_voting(VOTE, identity="agent:a", **surplus) == Deny("agent:a")
+
+
+def test_a_monitor_that_raises_is_named() -> None:
+    """There is no wrapper then that could be to blame."""
+
+    def broken(*_: Any) -> None:
+        raise ValueError("broken")
+
+    registry = TestPluginRegistry()
+    registry.plugin_manager.add_hookcall_monitoring(broken, lambda *_: None)
+    with pytest.raises(PluginExecutionError, match=r"'hook call monitor' failed.*broken"):
+        registry.fire_voting(VOTE)
 
 
 def test_monitors_see_every_fire_until_they_are_taken_back() -> None:

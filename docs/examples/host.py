@@ -83,6 +83,7 @@ class Base:
         add("pre_assert_authorize", self._known_callers, name="core.000.callers")
         add("pre_assert_validate", self._whole_facts, name="core.000.facts")
         add("federation_inbound_validate", self._from_a_peer, name="core.000.peers")
+        add("federation_peer_authenticate", self._named_peers, name="core.000.peers")
         add("post_assert_audit", self._asserted, name="core.000.record")
         add("post_recall_audit", self._recalled, name="core.000.record")
         add("recall_rank", self._by_confidence, name="core.000.confidence")
@@ -119,8 +120,8 @@ class Base:
         return Deny("say who you are") if identity == ANONYMOUS else Allow()
 
     def _whole_facts(self, _ctx: Any, *, req: Fact, **_: Any) -> VotingDecision:
-        missing = ", ".join(name for name in COLUMNS if name not in req)
-        return Deny(f"a fact needs {missing}") if missing else Allow()
+        fault = fault_of(req)
+        return Deny(fault) if fault else Allow()
 
     def _asserted(self, _ctx: Any, *, fact: Fact | None, **about: Any) -> None:
         self._record("fact.asserted", fact and fact["id"], **about)
@@ -140,8 +141,13 @@ class Base:
         )
         self.registry.fire_fire_and_forget("audit_emit", event=event)
 
-    def _from_a_peer(self, _ctx: Any, *, peer: Any = None, **_: Any) -> VotingDecision:
-        return Allow() if peer in self.peers else Deny("not a peer of this node")
+    def _from_a_peer(self, _ctx: Any, *, fact: Fact, peer: Any = None, **_: Any) -> VotingDecision:
+        fault = fault_of(fact) if peer in self.peers else "not a peer of this node"
+        return Deny(fault) if fault else Allow()
+
+    def _named_peers(self, _ctx: Any, *, req: dict[str, Any], **_: Any) -> VotingDecision:
+        named = isinstance(req.get("node_url"), str)
+        return Allow() if named else Deny("a peer needs a node_url")
 
     def _by_confidence(self, _ctx: Any, facts: list[Fact], **_: Any) -> dict[str, float]:
         return {fact["id"]: fact["confidence"] for fact in facts}
@@ -159,11 +165,12 @@ class Host(Base):
             self._vote("pre_assert_authorize", FORBIDDEN, **asked)
             self._vote("pre_assert_validate", UNPROCESSABLE, **asked)
             accepted = self._chain("pre_assert_transform", {**request}, **call.payload)
+            asked |= {"req": accepted}
             if accepted != request:  # nobody has voted on what it is now
-                self._vote("pre_assert_validate", UNPROCESSABLE, **asked | {"req": accepted})
-            with self.store.transaction():
-                fact = self.store.add(call.tenant.tenant_id, accepted)
-                self._tell("post_assert_persist", fact=fact, **call.payload)
+                self._vote("pre_assert_validate", UNPROCESSABLE, **asked)
+            # No transaction stays open: a handler in a thread of its own may want to read.
+            fact = self.store.add(call.tenant.tenant_id, accepted)
+            self._tell("post_assert_persist", fact=fact, **call.payload)
         except Exception as error:
             self._tell("post_assert_audit", fact=None, outcome=failure(error), **asked)
             raise
@@ -267,7 +274,19 @@ def answer(action: Callable[..., Any], *arguments: Any) -> tuple[int, Any]:
         return BROKEN, {"error": "internal error"}
 
 
-def failure(error: Exception) -> Outcome:
+def fault_of(fact: Fact) -> str:
+    """What keeps a fact from being stored, or scored; empty if nothing does."""
+    if missing := ", ".join(name for name in COLUMNS if name not in fact):
+        return f"a fact needs {missing}"
+    confidence = fact["confidence"]
+    if type(confidence) not in {int, float} or not 0 <= confidence <= 1:
+        return "confidence must be a number from 0 to 1"
+    others = (name for name in COLUMNS if name != "confidence")
+    wrong = ", ".join(name for name in others if not isinstance(fact[name], str))
+    return f"{wrong} must be text" if wrong else ""
+
+
+def failure(error: BaseException) -> Outcome:
     """What an audit handler is told of an error."""
     reason = error.reason if isinstance(error, RefusedError) else "internal error"
     return Failure(reason, type(error).__name__)

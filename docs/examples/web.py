@@ -29,21 +29,22 @@ class AsyncHost(Base):
     async def assert_fact(self, token: str | None, request: Fact) -> Fact:
         """Store a fact, as the plugins leave it."""
         call = await self._enter(token)
-        asked = {"req": request, **call.payload}
+        asked, fact = {"req": request, **call.payload}, None
         try:
             await self._need(call, "facts.write")
             await self._vote("pre_assert_authorize", FORBIDDEN, **asked)
             await self._vote("pre_assert_validate", UNPROCESSABLE, **asked)
             accepted = await self._chain("pre_assert_transform", {**request}, **call.payload)
+            asked |= {"req": accepted}
             if accepted != request:
-                await self._vote("pre_assert_validate", UNPROCESSABLE, **asked | {"req": accepted})
+                await self._vote("pre_assert_validate", UNPROCESSABLE, **asked)
             # No transaction stays open while others run: they share the connection.
             fact = self.store.add(call.tenant.tenant_id, accepted)
             await self._tell("post_assert_persist", fact=fact, **call.payload)
-        except Exception as error:
-            await self._tell("post_assert_audit", fact=None, outcome=failure(error), **asked)
+            await self._tell("post_assert_propagate", fact=fact, **call.payload)
+        except BaseException as error:  # a cancellation too, which may come once it is stored
+            await self._tell("post_assert_audit", fact=fact, outcome=failure(error), **asked)
             raise
-        await self._tell("post_assert_propagate", fact=fact, **call.payload)
         await self._tell("post_assert_audit", fact=fact, outcome=Success(), **asked)
         return fact
 
@@ -56,7 +57,7 @@ class AsyncHost(Base):
             query = await self._chain("pre_recall_rewrite", query, **call.payload)
             facts = await self._chain("recall_filter", self._select(call, query), **call.payload)
             scores = await self.registry.afire_score_delta("recall_rank", facts, **call.payload)
-        except Exception as error:
+        except BaseException as error:
             told = {"result": None, "outcome": failure(error)}
             await self._tell("post_recall_audit", **told, **call.payload)
             raise
@@ -154,7 +155,7 @@ def make_app(host: AsyncHost) -> Starlette:
 
 def main() -> Starlette:
     """Where a server starts: files beside it, tokens from the environment."""
-    tokens = dict(pair.split("=") for pair in os.environ.get("HOST_TOKENS", "").split())
+    tokens = dict(pair.rsplit("=", 1) for pair in os.environ.get("HOST_TOKENS", "").split())
     return make_app(AsyncHost(Store("facts.db"), AuditLog("audit.db"), tokens=tokens))
 
 

@@ -122,13 +122,13 @@ class Code:
         self.modules: dict[str, Module] = {}
         self.errors: dict[str, SyntaxError] = {}
         """Why files cannot be compiled, by path."""
-        names = {file: name for name, file in project.modules.items()}
-        for file, source in project.sources.items():
+        for name, file in project.modules.items():
+            source = project.sources[file]
             tree = parsed(source)
             if isinstance(tree, SyntaxError):
                 self.errors[file] = tree
-            elif file in names:
-                self.modules[names[file]] = Module.of(names[file], file, tree, source)
+            else:
+                self.modules[name] = Module.of(name, file, tree, source)
         self.changed = frozenset(n for m in self.modules.values() for n in changed_names(m.tree))
         """The names whose values something may change after they are assigned."""
         self._known: dict[tuple[int, str], tuple[Meaning, Bindings]] = {}

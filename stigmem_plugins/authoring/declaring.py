@@ -102,7 +102,7 @@ def _twins(reading: Reading) -> Iterator[Finding]:
 
 def check_version(reading: Reading) -> Iterator[Finding]:
     """The distribution's version is that of its plugins."""
-    built = reading.project.metadata.version
+    built = reading.version()
     for plugin in reading.plugins:
         subject, own = reading.subject(plugin), reading.text(plugin, "version")
         place = plugin.calls[0].field_place("version") if plugin.calls else plugin.place

@@ -9,7 +9,7 @@ from typing import Final
 from attrs import field, frozen
 
 from stigmem_plugins.authoring.bindings import FunctionNode, own_nodes
-from stigmem_plugins.authoring.code import DEEPEST, Code, Defined, Meaning, Scope
+from stigmem_plugins.authoring.code import DEEPEST, Code, Defined, Meaning, Module, Scope
 from stigmem_plugins.authoring.handlers import find_function
 from stigmem_plugins.authoring.names import External
 from stigmem_plugins.authoring.project import Project
@@ -106,6 +106,26 @@ class Reading:
         if name not in call.fields:
             raise NotKnownError
         return self.values.literal(call.fields[name], call.scope)
+
+    def version(self) -> str | None:
+        """The distribution's version: as its metadata have it, or where they say that it is."""
+        metadata = self.project.metadata
+        if metadata.version is not None or metadata.version_in is None:
+            return metadata.version
+        stem, _, attribute = metadata.version_in.rpartition(".")
+        for module in self.code.modules.values():
+            if metadata.version_in == module.file:
+                return self._constant(module, "__version__") or self._constant(module, "VERSION")
+            if stem == module.name:
+                return self._constant(module, attribute)
+        return None
+
+    def _constant(self, module: Module, name: str) -> str | None:
+        try:
+            value = self.values.literal(ast.Name(name), Scope(module))
+        except NotKnownError:
+            return None
+        return value if isinstance(value, str) else None
 
     def text(self, plugin: Plugin, name: str) -> str | None:
         """The text that a field has in all of a plugin's manifests; None if it is not known."""

@@ -32,6 +32,7 @@ class Metadata:
         file: Where they stand.
         name: The distribution's name; None where there is none.
         version: Its version.
+        version_in: The file, or else `module.attribute`, that a build takes the version from.
         requires_python: Which Pythons it is for.
         dependencies: What it needs, a PEP 508 requirement each.
         plugins: The values of its plugin entry points by name.
@@ -45,6 +46,7 @@ class Metadata:
     file: str
     name: str | None = None
     version: str | None = None
+    version_in: str | None = None
     requires_python: str | None = None
     dependencies: tuple[str, ...] = ()
     plugins: Mapping[str, str] = field(factory=dict)
@@ -94,6 +96,7 @@ def from_pyproject(text: bytes, *, others: bool = False) -> Metadata:
         PYPROJECT,
         name=_text(project.get("name")),
         version=_text(project.get("version")),
+        version_in=_text(_version_in(tools)),
         requires_python=_text(project.get("requires-python")),
         dependencies=tuple(_list(project.get("dependencies"))),
         plugins={name: str(value) for name, value in plugins.items()},
@@ -147,6 +150,13 @@ def from_core_metadata(metadata: bytes, points: bytes, folder: str) -> Metadata:
         fault=fault,
         lines=lines,
     )
+
+
+def _version_in(tools: Mapping[str, Any]) -> Any:
+    """Where hatch or setuptools are told to look for the version."""
+    hatch = _table(_table(tools, "hatch"), "version")
+    dynamic = _table(_table(tools, "setuptools"), "dynamic")
+    return hatch.get("path") or _table(dynamic, "version").get("attr")
 
 
 def _table(parent: Mapping[str, Any], key: str) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
@@ -40,8 +41,7 @@ class Project:
     Args:
         path: What was read.
         metadata: What its build says.
-        sources: Its Python files by path, as far as they are shipped; with forward slashes,
-            relative to `path`.
+        sources: Its modules' sources by path, with forward slashes, relative to `path`.
         modules: Which of them are which modules, by dotted name.
         wheel: The wheel, if it is one.
         faults: Why the files of a wheel cannot be protected.
@@ -103,7 +103,8 @@ def read_built(path: Path, verify: Verify) -> Project:
         contents.get(f"{wheel.folder}/entry_points.txt", b""),
         wheel.folder,
     )
-    sources = {p: data for p, data in contents.items() if p.endswith(".py") and not is_metadata(p)}
+    modules = module_files(p for p in contents if p.endswith(".py") and not is_metadata(p))
+    sources = {file: contents[file] for file in modules.values()}
     signed, unverified = None, None
     if wheel.bundle in contents:
         try:
@@ -111,7 +112,6 @@ def read_built(path: Path, verify: Verify) -> Project:
         except Unverified as finding:
             unverified = finding
     faults = tuple(wheel_faults(wheel))
-    modules = module_files(sources)
     return Project(path, metadata, sources, modules, wheel, faults, signed, unverified)
 
 
@@ -127,16 +127,15 @@ def read_tree(path: Path) -> Project:
         raise Unverified(message, "name the plugin's own folder, or its wheel")
     others = any((path / name).exists() for name in ("setup.cfg", "setup.py"))
     metadata = from_pyproject(read_regular(str(path), PYPROJECT, LARGEST_SOURCE), others=others)
-    sources: dict[str, bytes] = {}
-    for file in _python_files(path):
-        if len(sources) == MOST_FILES:
-            message = f"it has more than {MOST_FILES} Python files"
-            raise Unverified(message, "name the plugin's own folder")
-        sources[file] = read_regular(str(path), file, LARGEST_SOURCE)
-    source_folder = _within("src/", sources)
-    modules = module_files(source_folder or sources, source_folder)
+    files = list(itertools.islice(_python_files(path), MOST_FILES + 1))
+    if len(files) > MOST_FILES:
+        message = f"it has more than {MOST_FILES} Python files"
+        raise Unverified(message, "name the plugin's own folder")
+    in_src = _within("src/", files)
+    modules = module_files(in_src or files, in_src)
     for value in metadata.plugins.values():
-        modules |= _elsewhere(value.partition(":")[0], modules, sources)
+        modules |= _elsewhere(value.partition(":")[0], modules, files)
+    sources = {f: read_regular(str(path), f, LARGEST_SOURCE) for f in modules.values()}
     return Project(path, metadata, sources, modules)
 
 

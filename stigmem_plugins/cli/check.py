@@ -94,7 +94,7 @@ def _show(reading: Reading, found: tuple[Finding, ...]) -> None:
     console = make_console()
     show_findings(console, [finding for finding in found if finding.level is not Level.OK])
     metadata = reading.project.metadata
-    version = f" {metadata.version}" if metadata.version else ""
+    version = f" {reading.version()}" if reading.version() else ""
     names = ", ".join(_names(reading)) or metadata.name or str(reading.project.path)
     line = printable(f"{names}{version}: {summary(found)}", console.encoding)
     console.print(Text(line, style="bold", overflow="fold"))

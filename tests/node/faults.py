@@ -7,7 +7,7 @@ import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from tests.node.drive import READER, WRITER, Drive, fact, federation, keys
+from tests.node.drive import Drive, fact, federation, keys
 from tests.node.running import OWN, Node
 from tests.node.wire import Answer, Signer
 
@@ -58,7 +58,8 @@ class Trials:
         self.acknowledged: list[str] = []
         self._asserted = ""
         drive = Drive()
-        keys(drive, a)
+        for node in (a, b):
+            keys(drive, node)
         federation(drive, a, b)
         sent = self._pull().body["facts"]
         self._envelope = {"v": 2, "facts": [e for e in sent if e["fact"]["source"] == a.node_id]}
@@ -124,7 +125,7 @@ class Trials:
         return [
             known
             for known in self.acknowledged
-            if self.a.ask("GET", f"/v1/facts/{known}").status != 200
+            if self.a.ask("GET", f"/v1/facts/{known}", key=None).status != 200
         ]
 
     def _tried(self, node: Node, trigger: Callable[[], Answer]) -> tuple[Answer, bool | None]:
@@ -133,7 +134,7 @@ class Trials:
             return answer, None
         if answer.status == 201:
             self.acknowledged.append(answer.body["id"])
-        found = self.a.ask("GET", f"/v1/facts?entity={self._asserted}")
+        found = self.a.ask("GET", f"/v1/facts?entity={self._asserted}", key=None)
         return answer, bool(found.body["facts"])
 
     @staticmethod
@@ -161,23 +162,23 @@ class Trials:
             lambda: self.b.ask("GET", "/v1/doctor", key=None),
         ]
         if self._triggers[hook][1] != self._query:
-            bystanders.append(lambda: self.a.ask("GET", "/v1/facts?limit=1"))
+            bystanders.append(lambda: self.a.ask("GET", "/v1/facts?limit=1", key=None))
         if self._triggers[hook][1] == self._query and "recall" in hook:
             bystanders.append(self._assert)
         return bystanders
 
     def _assert(self) -> Answer:
         self._asserted = f"stigmem://drive.test/thing/{uuid.uuid4().hex}"
-        return self.a.ask("POST", "/v1/facts", fact(self._asserted), key=WRITER)
+        return self.a.ask("POST", "/v1/facts", fact(self._asserted), key=None)
 
     def _query(self) -> Answer:
-        return self.a.ask("GET", "/v1/facts?scope=company&limit=2", key=READER)
+        return self.a.ask("GET", "/v1/facts?scope=company&limit=2", key=None)
 
     def _register(self) -> Answer:
         name = uuid.uuid4().hex
         node_id = f"stigmem:node:{name}"
         declared = Signer(name).declaration("http://127.0.0.1:9", node_id, SCOPES)
-        return self.a.ask("POST", "/v1/federation/peers", declared)
+        return self.a.ask("POST", "/v1/federation/peers", declared, key=None)
 
     def _pull(self) -> Answer:
         token = self.b.signer.peer_token(self.b.node_id, self.a.node_id, SCOPES)
