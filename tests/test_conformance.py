@@ -615,11 +615,12 @@ def test_asking_for_what_is_not_declared_fails_when_it_is_called():
     def greedy(ctx, **_):
         return Allow() if ctx.get_network_outbound() is None else Deny("online")
 
-    said = failure(of_handler("capability_check", greedy))
-    assert (
-        "raised CapabilityError: plugin 'example-plugin' cannot call get_network_outbound" in said
+    lines = failure(of_handler("capability_check", greedy)).splitlines()
+    assert lines[1] == "fail  payload  example-plugin.greedy (capability_check)"
+    assert lines[2].startswith(
+        "      raised CapabilityError: plugin 'example-plugin' cannot call get_network_outbound"
     )
-    assert "to do: add 'network.outbound' to the manifest's capabilities" in said
+    assert lines[3] == "      to do: add 'network.outbound' to the manifest's capabilities"
 
 
 @pytest.fixture

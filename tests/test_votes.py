@@ -197,6 +197,16 @@ def test_what_a_handler_fires_meanwhile_is_not_taken_for_votes():
         assert_allows(registry, HOOK)
 
 
+def test_a_broken_audit_handler_is_not_taken_for_a_voter():
+    """It fails on the event of the denial, that is after it."""
+    registry = voters(a=deny)
+    registry.register_plugin(manifest("z-plugin", hooks={"audit_emit": boom}))
+    with pytest.raises(
+        AssertionError, match=r"should have been allowed:\n    a-plugin.deny  Deny: no$"
+    ):
+        assert_allows(registry, HOOK)
+
+
 def test_a_native_wrapper_may_decide():
     """Then its vote is shown after those that were cast."""
 

@@ -70,5 +70,4 @@ def _plain(function: Any) -> Any:
     """The function, or the class of an instance, behind what wraps it."""
     while isinstance(function, partial):
         function = function.func
-    function = inspect.unwrap(function)
     return function if inspect.isroutine(function) else type(function)
