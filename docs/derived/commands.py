@@ -96,7 +96,7 @@ def codes() -> Iterator[list[str]]:
 
 def section(path: str, command: click.Command) -> Iterator[str | Iterator[str]]:
     """A command's part of the page."""
-    context = click.Context(command, info_name=path)
+    context = click.Context(command, info_name=path, **main.context_settings)
     arguments = (each for each in command.params if isinstance(each, click.Argument))
     named = {word for a in arguments for word in re.findall("[A-Z]{2,}", a.make_metavar(context))}
     yield f"## {path}"
