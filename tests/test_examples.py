@@ -354,6 +354,29 @@ def test_migrations_of_plugins_run_once(start: Callable[..., Driven]) -> None:
     assert [tuple(row) for row in rows] == [("a;b",)]
 
 
+def test_migrations_for_other_databases_are_left_alone(start: Callable[..., Driven]) -> None:
+    """A plugin may declare one number for each backend."""
+
+    def declare(ctx: Any, value: list[Any], **_: Any) -> list[Any]:
+        sql = {"sqlite": "CREATE TABLE notes (text TEXT) -- ours", "postgresql": "no SQLite"}
+        own = (Migration(ctx.plugin_name, 1, sql[b], "notes", backend=b) for b in sql)
+        return [*value, *own]
+
+    host = start(manifest(hooks={"migration_register": declare}))
+    assert host.host.store._database.execute("SELECT * FROM notes").fetchall() == []
+
+
+def test_a_migration_without_an_end_stops_the_start(start: Callable[..., Driven]) -> None:
+    """It is not taken for one that has run."""
+
+    def declare(ctx: Any, value: list[Any], **_: Any) -> list[Any]:
+        sql = "CREATE TABLE notes (text TEXT DEFAULT 'open)"
+        return [*value, Migration(ctx.plugin_name, 1, sql, "notes")]
+
+    with pytest.raises(sqlite3.OperationalError, match="unrecognized token"):
+        start(manifest(hooks={"migration_register": declare}))
+
+
 def test_a_migration_that_was_edited_stops_the_start(start: Callable[..., Driven]) -> None:
     """And leaves the database as it was, the migrations before it included."""
 
