@@ -68,7 +68,11 @@ class Driven:
         self.host = kind(store.Store(str(folder / "facts.db")), self.trail, tokens=TOKENS)
         for plugin in plugins:
             self.host.registry.register_plugin(plugin)
-        self.host.start()
+        try:
+            self.host.start()
+        except BaseException:
+            self.host.close()
+            raise
 
     def __getattr__(self, name: str) -> Callable[..., Any]:
         def call(*arguments: Any) -> Any:
@@ -459,6 +463,27 @@ def test_the_web_host_answers_over_http(
             assert (await get("/health")).json()["status"] == "healthy"
 
     asyncio.run(drive())
+
+
+def test_a_web_host_that_does_not_start_closes_its_files(
+    tmp_path: Path, examples: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever corrects what is wrong can start it again in the same process."""
+    monkeypatch.setenv("STIGMEM_PLUGIN_AUTO_DISCOVERY_ENABLED", "false")
+    _, store, web = examples
+    facts = store.Store(str(tmp_path / "facts.db"))
+    host = web.AsyncHost(facts, AuditLog(tmp_path / "audit.db"), tokens={})
+    broken = manifest(hooks={"migration_register": lambda ctx, value, **_: None})
+    host.registry.register_plugin(broken)
+
+    async def drive() -> None:
+        async with served(web.make_app(host)):
+            raise AssertionError
+
+    with pytest.raises(PluginExecutionError, match="returned None"):
+        asyncio.run(drive())
+    with pytest.raises(sqlite3.ProgrammingError, match="closed"):
+        facts.select("default")
 
 
 def test_a_request_that_is_cancelled_is_audited(
