@@ -6,7 +6,7 @@ import inspect
 import itertools
 from collections.abc import Callable, Iterable
 from functools import lru_cache, partial
-from types import MethodType
+from types import FunctionType, MethodType
 from typing import Any, Final
 
 from attrs import frozen
@@ -16,6 +16,7 @@ from stigmem_plugins.errors import ManifestError
 
 _NAMED: Final = {inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY}
 _MOST_WRAPPERS: Final = 100
+_YIELDING: Final = inspect.CO_GENERATOR | inspect.CO_ASYNC_GENERATOR
 _POSITIONAL: Final = {
     inspect.Parameter.POSITIONAL_ONLY,
     inspect.Parameter.POSITIONAL_OR_KEYWORD,
@@ -193,8 +194,9 @@ def runs_nothing(function: Any, spec: HookSpec) -> bool:
         return False
     while isinstance(function, partial):
         function = function.func
-    called = function if inspect.isroutine(function) else type(function).__call__
-    return inspect.isgeneratorfunction(called) or inspect.isasyncgenfunction(called)
+    plain = isinstance(function, (FunctionType, MethodType))
+    code = getattr(function if plain else type(function).__call__, "__code__", None)
+    return code is not None and bool(code.co_flags & _YIELDING)
 
 
 def is_asynchronous(function: Any) -> bool:

@@ -133,7 +133,7 @@ class Bulkhead:
         with self._lock:
             if self._closed:
                 raise self._closed_error()
-            if sum(late.overran for late in self._late) >= self._size:
+            if self._late and sum(late.overran for late in self._late) >= self._size:
                 message = (
                     f"timed out at once: all {self._size} workers of plugin {self._plugin!r} are "
                     "stuck in calls that were given up"

@@ -68,7 +68,11 @@ class Driven:
         self.host = kind(store.Store(str(folder / "facts.db")), self.trail, tokens=TOKENS)
         for plugin in plugins:
             self.host.registry.register_plugin(plugin)
-        self.host.start()
+        try:
+            self.host.start()
+        except BaseException:
+            self.host.close()
+            raise
 
     def __getattr__(self, name: str) -> Callable[..., Any]:
         def call(*arguments: Any) -> Any:
@@ -354,6 +358,29 @@ def test_migrations_of_plugins_run_once(start: Callable[..., Driven]) -> None:
     assert [tuple(row) for row in rows] == [("a;b",)]
 
 
+def test_migrations_for_other_databases_are_left_alone(start: Callable[..., Driven]) -> None:
+    """A plugin may declare one number for each backend."""
+
+    def declare(ctx: Any, value: list[Any], **_: Any) -> list[Any]:
+        sql = {"sqlite": "CREATE TABLE notes (text TEXT) -- ours", "postgresql": "no SQLite"}
+        own = (Migration(ctx.plugin_name, 1, sql[b], "notes", backend=b) for b in sql)
+        return [*value, *own]
+
+    host = start(manifest(hooks={"migration_register": declare}))
+    assert host.host.store._database.execute("SELECT * FROM notes").fetchall() == []
+
+
+def test_a_migration_without_an_end_stops_the_start(start: Callable[..., Driven]) -> None:
+    """It is not taken for one that has run."""
+
+    def declare(ctx: Any, value: list[Any], **_: Any) -> list[Any]:
+        sql = "CREATE TABLE notes (text TEXT DEFAULT 'open)"
+        return [*value, Migration(ctx.plugin_name, 1, sql, "notes")]
+
+    with pytest.raises(sqlite3.OperationalError, match="unrecognized token"):
+        start(manifest(hooks={"migration_register": declare}))
+
+
 def test_a_migration_that_was_edited_stops_the_start(start: Callable[..., Driven]) -> None:
     """And leaves the database as it was, the migrations before it included."""
 
@@ -436,6 +463,27 @@ def test_the_web_host_answers_over_http(
             assert (await get("/health")).json()["status"] == "healthy"
 
     asyncio.run(drive())
+
+
+def test_a_web_host_that_does_not_start_closes_its_files(
+    tmp_path: Path, examples: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever corrects what is wrong can start it again in the same process."""
+    monkeypatch.setenv("STIGMEM_PLUGIN_AUTO_DISCOVERY_ENABLED", "false")
+    _, store, web = examples
+    facts = store.Store(str(tmp_path / "facts.db"))
+    host = web.AsyncHost(facts, AuditLog(tmp_path / "audit.db"), tokens={})
+    broken = manifest(hooks={"migration_register": lambda ctx, value, **_: None})
+    host.registry.register_plugin(broken)
+
+    async def drive() -> None:
+        async with served(web.make_app(host)):
+            raise AssertionError
+
+    with pytest.raises(PluginExecutionError, match="returned None"):
+        asyncio.run(drive())
+    with pytest.raises(sqlite3.ProgrammingError, match="closed"):
+        facts.select("default")
 
 
 def test_a_request_that_is_cancelled_is_audited(

@@ -49,7 +49,7 @@ class Store:
             self._database.execute("COMMIT")
 
     def migrate(self, migrations: Iterable[Migration]) -> None:
-        """Run those that have not run yet, all in one transaction, and remember them."""
+        """Run those for SQLite that have not run yet, in one transaction, and remember them."""
         with self.transaction():
             self._database.execute(LEDGER)
             ran = {
@@ -57,6 +57,8 @@ class Store:
                 for plugin, number, digest in self._database.execute("SELECT * FROM migrations")
             }
             for each in migrations:
+                if each.backend != "sqlite":
+                    continue
                 key, digest = (each.plugin_name, each.migration_id), _digest(each.sql)
                 if key not in ran:
                     for statement in _statements(each.sql):
@@ -110,3 +112,5 @@ def _statements(sql: str) -> Iterator[str]:
         if sqlite3.complete_statement(statement):
             yield statement
             statement = ""
+    if statement:
+        yield statement  # a comment, or what SQLite refuses, since it has no end

@@ -120,9 +120,11 @@ def make_app(host: AsyncHost) -> Starlette:
 
     @asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncIterator[None]:
-        host.start()
-        yield
-        host.close()
+        try:
+            host.start()
+            yield
+        finally:
+            host.close()
 
     async def post_fact(request: Request) -> Any:
         return await host.assert_fact(_token(request), await _json(request))
