@@ -43,6 +43,10 @@ off it asks for `STIGMEM_PLUGIN_UNSIGNED_ACK`, as it does without us. A process 
 starts anew, as `uvicorn --workers` does, has the node's own layer again: run one process per
 node.
 
+With signing required, as it is by default, the node takes plugins that a trusted publisher signed,
+and refuses to start with any other, before a line of theirs runs; on its own layer no signature
+is ever looked at.
+
 What follows was found by driving nodes over HTTP on both layers, side by side.
 
 ## Answers
