@@ -44,8 +44,8 @@ starts anew, as `uvicorn --workers` does, has the node's own layer again: run on
 node.
 
 With signing required, as it is by default, the node takes plugins that a trusted publisher signed,
-and refuses to start with any other, before a line of theirs runs; on its own layer no signature
-is ever looked at.
+and refuses to start with any other, before a line of theirs runs. Its own layer verifies no
+signature: it runs the plugin's code first, and then refuses even what is signed.
 
 What follows was found by driving nodes over HTTP on both layers, side by side.
 
@@ -98,8 +98,8 @@ The same plugin was made to fail in each hook, in each of these ways, while the 
 
 A cell says what the request was answered that fired the hook, and whether the plugin was named in
 an audit event. Every other request was answered meanwhile; the same request was, once the fault
-was gone; no fault ended the node; of {acknowledged} facts whose assertion was acknowledged, none
-was lost.
+was gone; no fault ended the node; of {acknowledged} facts whose assertion was acknowledged, none was
+lost.
 
 {faults}
 

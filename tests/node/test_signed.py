@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from stigmem_plugins.testing.sigstore import LocalAuthority
-from tests.node.running import OURS, UNSIGNED, Node
-from tests.signed import PUBLISHER, good_wheel, with_pip
+from stigmem_plugins.testing.wheels import build_wheel
+from tests.node.running import OURS, OWN, UNSIGNED, Node
+from tests.signed import PUBLISHER, plugin_files, with_pip
 
 pytestmark = pytest.mark.node
 
@@ -21,7 +22,16 @@ def node(tmp_path: Path) -> Node:
     """
     authority, installed = LocalAuthority(), tmp_path / "installed"
     (tmp_path / "wheels").mkdir()
-    with_pip(good_wheel(tmp_path / "wheels", authority), installed)
+    # Written for a node, so that its own layer can load it.
+    files = {
+        path: text.replace("from stigmem_plugins", "from stigmem_node.plugins")
+        .replace('"good-plugin",', 'name="good-plugin",')
+        .replace('"1.0.0",', 'version="1.0.0",')
+        for path, text in plugin_files().items()
+    }
+    plugins = {"good": "good_plugin:plugin_manifest"}
+    wheel = build_wheel(tmp_path / "wheels", "good-plugin", files, plugins=plugins)
+    with_pip(authority.sign_wheel(wheel, identity=PUBLISHER), installed)
     node = Node(tmp_path / "node", OURS, plugins=[installed], STIGMEM_AUTH_REQUIRED="false")
     for name in UNSIGNED:
         del node.environment[name]
@@ -42,6 +52,15 @@ def test_a_signed_plugin_of_a_trusted_publisher_runs_in_it(node: Node, tmp_path:
         assert node.ask("GET", "/v1/facts", key=None).status == 403
     finally:
         node.kill()
+
+
+def test_on_the_nodes_own_layer_no_signature_helps(node: Node) -> None:
+    """Nothing there verifies one: the same plugin is refused, once its code has run."""
+    node.layer = OWN
+    done = node.cli("plugins", "list")
+    assert done.returncode == 1
+    assert "PluginSignatureError" in done.stderr
+    assert (node.folder.parent / "trace").exists()
 
 
 @pytest.mark.parametrize("changed", ["file", "publisher"])
