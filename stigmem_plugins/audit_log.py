@@ -71,6 +71,7 @@ class AuditLog:
         >>> registry.register_plugin(PluginManifest("example-plugin", "1.0.0"))
         >>> [(number, facts["event_type"]) for number, facts in log.events()]
         [(1, 'plugin.registered')]
+        >>> log.close()
     """
 
     def __init__(self, path: str | PathLike[str]) -> None:
@@ -78,7 +79,11 @@ class AuditLog:
         self._database = sqlite3.connect(
             path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False
         )
-        self._database.executescript(_SCHEMA)
+        try:
+            self._database.executescript(_SCHEMA)
+        except BaseException:
+            self._database.close()
+            raise
 
     def append(self, event: AuditEvent) -> int:
         """Keep an event; returns its number, counted from 1 without a gap.

@@ -1,7 +1,9 @@
 """The audit log that lasts, and what a health endpoint shows."""
 
 import sqlite3
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -30,9 +32,23 @@ def event(outcome: Outcome | None = None, **metadata):
     return AuditEvent("fact.asserted", "agent:a", "fact-1", "acme", AT, outcome, metadata)
 
 
-def test_events_come_back_as_they_were_in_the_order_of_appending():
+@pytest.fixture
+def open_log(tmp_path: Path) -> Iterator[Callable[[], AuditLog]]:
+    """Opens a log on the same file each time, and closes it in the end."""
+    opened: list[AuditLog] = []
+
+    def open_it() -> AuditLog:
+        opened.append(AuditLog(tmp_path / "audit.db"))
+        return opened[-1]
+
+    yield open_it
+    for log in opened:
+        log.close()
+
+
+def test_events_come_back_as_they_were_in_the_order_of_appending(open_log):
     """By number, from 1."""
-    log = AuditLog(":memory:")
+    log = open_log()
     assert [log.append(event(n=number)) for number in range(3)] == [1, 2, 3]
     assert [(number, facts["metadata"]) for number, facts in log.events()] == [
         (1, {"n": 0}),
@@ -60,47 +76,55 @@ def test_an_event_becomes_json_whatever_its_metadata_are():
 
 
 @pytest.mark.parametrize("sql", ["UPDATE audit SET event = ''", "DELETE FROM audit"])
-def test_what_is_logged_cannot_be_changed(tmp_path, sql):
+def test_what_is_logged_cannot_be_changed(open_log, tmp_path, sql):
     """Not through the file either, as long as its triggers stand."""
-    path = tmp_path / "audit.db"
-    AuditLog(path).append(event())
-    with pytest.raises(sqlite3.IntegrityError, match="append-only"):
-        sqlite3.connect(path).execute(sql)
+    open_log().append(event())
+    with (
+        closing(sqlite3.connect(tmp_path / "audit.db")) as database,
+        pytest.raises(sqlite3.IntegrityError, match="append-only"),
+    ):
+        database.execute(sql)
 
 
-def test_a_log_goes_on_where_it_was_closed(tmp_path):
+def test_a_log_goes_on_where_it_was_closed(open_log):
     """Numbers are never used again."""
-    path = tmp_path / "audit.db"
-    first = AuditLog(path)
+    first = open_log()
     first.append(event())
     first.close()
-    assert AuditLog(path).append(event()) == 2
+    assert open_log().append(event()) == 2
 
 
-def test_an_event_is_on_the_disk_when_append_returns(tmp_path):
+def test_an_event_is_on_the_disk_when_append_returns(open_log):
     """Another connection reads it at once."""
-    path = tmp_path / "audit.db"
-    log = AuditLog(path)
-    log.append(event())
-    assert len(list(AuditLog(path).events())) == 1
-    log.close()
+    open_log().append(event())
+    assert len(list(open_log().events())) == 1
 
 
-def test_threads_share_a_log_and_none_of_their_events_is_lost(tmp_path):
+def test_threads_share_a_log_and_none_of_their_events_is_lost(open_log):
     """Eight at once, and no number is missing."""
-    log = AuditLog(tmp_path / "audit.db")
+    log = open_log()
     with ThreadPoolExecutor(8) as pool:
         numbers = list(pool.map(lambda n: log.append(event(n=n)), range(80)))
     assert sorted(numbers) == list(range(1, 81))
     assert {facts["metadata"]["n"] for _, facts in log.events()} == set(range(80))
 
 
-def test_a_file_that_is_no_database_is_refused(tmp_path):
-    """At the start, not with the first event."""
+def test_a_file_that_is_no_database_is_refused(tmp_path, monkeypatch):
+    """At the start, not with the first event; and nothing of it stays open."""
     path = tmp_path / "audit.db"
     path.write_bytes(b"no database at all" * 100)
+    connected = []
+
+    def connect(*arguments, **keywords):
+        connected.append(sqlite3_connect(*arguments, **keywords))
+        return connected[-1]
+
+    sqlite3_connect = sqlite3.connect
+    monkeypatch.setattr(sqlite3, "connect", connect)
     with pytest.raises(sqlite3.DatabaseError):
         AuditLog(path)
+    with pytest.raises(sqlite3.ProgrammingError, match="closed"):
+        connected[0].execute("SELECT 1")
 
 
 def test_health_without_plugins_is_healthy():
