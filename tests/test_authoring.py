@@ -851,6 +851,23 @@ HEALTH = {
 }
 
 
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        (pyproject('version = "1.0.0"', 'dynamic = ["version"]'), "the distribution's version"),
+        (manifest('"example-plugin", version()'), "the manifest's version"),
+    ],
+)
+def test_a_version_that_is_not_known_yet(
+    tmp_path: Path, changes: dict[str, str], says: str
+) -> None:
+    """It is said whose, and when it will be."""
+    path = author(tmp_path, **{"source": GOOD, **changes})
+    messages = [each.message for each in complaints(path) if each.code == "version.unknown"]
+    when = {"the distribution's version": "is built", "the manifest's version": "runs"}[says]
+    assert messages == [f"{says} is only known when it {when}"]
+
+
 @pytest.mark.parametrize("text", HEALTH)
 def test_health_checks(tmp_path: Path, text: str) -> None:
     """They take the context, and nobody awaits them."""

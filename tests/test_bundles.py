@@ -103,8 +103,12 @@ def test_a_real_bundle_with_another_payload_is_refused(name: str) -> None:
     payload = bytearray(base64.b64decode(document["dsseEnvelope"]["payload"]))
     payload[len(payload) // 2] ^= 1
     document["dsseEnvelope"]["payload"] = base64.b64encode(payload).decode()
-    with pytest.raises(Unverified, match="signature does not verify against the root pinned"):
+    with pytest.raises(
+        Unverified, match="signature does not verify against the root pinned"
+    ) as refused:
         pinned().open(json.dumps(document).encode())
+    assert "install it anew" in (refused.value.fix or "")
+    assert "name another in STIGMEM_PLUGIN_TRUSTED_ROOT" in (refused.value.fix or "")
 
 
 @pytest.fixture(scope="module")
@@ -293,6 +297,11 @@ def test_the_services_of_a_root_can_be_listed(tmp_path: Path) -> None:
     (tmp_path / "nameless.json").write_text('{"certificateAuthorities": [{"validFor": {}}]}')
     nameless = TrustedRootFile.in_force(str(tmp_path / "nameless.json")).services()
     assert nameless["certificate authority"] == ["unnamed, since ?"]
+    (tmp_path / "text.json").write_text("no JSON", "utf-8")
+    with pytest.raises(StigmemPluginError) as malformed:
+        TrustedRootFile.in_force(str(tmp_path / "text.json")).read()
+    assert "text.json is none: ValidationError: 1 validation error" in malformed.value.message
+    assert not [odd for odd in ("\n", "https:", "no JSON") if odd in malformed.value.message]
     (tmp_path / "odd.json").write_text('{"tlogs": [{"baseUrl": "x"}]}')
     with pytest.raises(StigmemPluginError, match="is none"):
         TrustedRootFile.in_force(str(tmp_path / "odd.json")).services()

@@ -196,6 +196,35 @@ def test_a_handler_of_a_signed_plugin_is_explained() -> None:
     assert step["text"] == "closed in north"
 
 
+@pytest.mark.usefixtures("plugin")
+def test_a_listing_claims_no_more_than_it_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A signed plugin is not loaded, so its configuration may still be what stops a start."""
+    monkeypatch.setenv("STIGMEM_PLUGIN_CTS_PLUGIN_REGION", "")
+    last = run("list").stdout.splitlines()[-1]
+    assert last == "A node would start, if it can load and configure them: see `doctor`."
+
+
+def signed(site: Path, authority: LocalAuthority, name: str, *needs: str) -> Path:
+    """A signed plugin without handlers, whose entry point is spelt like its module."""
+    module = name.replace("-", "_")
+    factory = f"{module}:make"
+    wheel = build_wheel(site.parent, name, {f"{module}.py": ""}, plugins={module: factory})
+    facts = {"entry_point": module, "name": name, "depends_on": needs}
+    unpack(sign_anyway(authority, wheel, factory=factory, fields=facts), site)
+    return site / f"{module}.py"
+
+
+def test_whose_dependency_is_refused_is_not_blamed(site: Path, authority: LocalAuthority) -> None:
+    """It is there, so it is not missing; each refusal has its own remedy, beside the problem."""
+    signed(site, authority, "cts-base").write_text("# changed")
+    signed(site, authority, "cts-upon", "cts-base")
+    base, upon = json.loads(run("list", "--json").stdout)["plugins"]
+    assert (base["entry_point"], base["status"]) == ("cts_base", "refused")
+    assert (upon["name"], upon["status"], upon["problem"]) == ("cts-upon", "accepted", None)
+    listed = " ".join(run("list").stdout.split())
+    assert "is not the file that was signed to do install it anew" in listed
+
+
 @pytest.mark.parametrize("pick", [0, 1])
 def test_who_is_refused_beside_others_is_still_told_apart(
     site: Path, authority: LocalAuthority, pick: int

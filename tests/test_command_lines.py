@@ -45,7 +45,7 @@ def check(words: list[str]) -> None:
             message = f"no command {name}"
             raise click.UsageError(message)
         command = command.commands[name]
-    context = click.Context(command, **command.context_settings)
+    context = click.Context(command, **{**main.context_settings, **command.context_settings})
     command.make_parser(context).parse_args(words)
 
 

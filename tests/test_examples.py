@@ -405,6 +405,15 @@ def test_the_audit_outlives_a_rollback(start: Callable[..., Driven]) -> None:
         host.trail._database.execute("DELETE FROM audit")
 
 
+def test_nobody_knows_a_peer_that_a_stranger_names(start: Callable[..., Driven]) -> None:
+    """Whose facts are taken is not for everybody to say."""
+    host = start()
+    with pytest.raises(host.refused, match="say who you are") as refused:
+        host.add_peer(None, {"node_url": PEER})
+    assert refused.value.status == 403  # type: ignore[attr-defined]
+    assert host.host.peers == set()
+
+
 def test_refused_facts_leave_the_others_of_a_delivery_alone(
     tmp_path: Path, examples: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -277,6 +277,10 @@ def test_cases_of_unittest_can_be_marked(pytester: pytest.Pytester) -> None:
         ("(plugin_manifest, plugin_manifest())", "plugin 'example-plugin' is already*"),
         ("(other_manifest)", "*other-plugin missing example-plugin*"),
         ("(lambda: 1 / 0)", "<lambda>() raised ZeroDivisionError: division by zero; a factory*"),
+        (
+            "(lambda: PluginManifest('x', '1.0.0'))",
+            "<lambda>() raised ManifestError: plugin 'x': name must match [[]a-z][[]a-z0-9-]{2,63}",
+        ),
         ("(lambda: 1)", "<lambda>() returned a builtins.int, not a PluginManifest; return a *"),
         ("(plugin_manifest, handler_timeout_seconds=0)", "*must be a positive number*"),
     ],

@@ -171,6 +171,11 @@ def test_an_untrusted_identity_is_told_from_a_near_one() -> None:
     assert objection(policy()) == f"it is signed by an untrusted identity: {TAG}"
     pinned = f"{TAG.identity}@https://other.example"
     assert objection(policy(pinned)).endswith(f"; {TAG} is not {pinned}")
+    assert objection(policy(f"{WORKFLOW}@refs/heads/*")).endswith(
+        "of its workflow you trust refs/heads/*"
+    )
+    assert objection(policy(WORKFLOW)).endswith(f"; {WORKFLOW} lacks a ref, such as @refs/tags/*")
+    assert objection(policy(f"{WORKFLOW}-too@refs/tags/*, {TAG.identity[8:]}")).endswith(str(TAG))
     elsewhere = {"identity": TAG.identity, "repository": "https://github.com/acme/other"}
     assert "not https://github.com/acme/other" in objection(policy(publishers=[elsewhere]))
 

@@ -83,6 +83,7 @@ class Base:
         add("pre_assert_authorize", self._known_callers, name="core.000.callers")
         add("pre_assert_validate", self._whole_facts, name="core.000.facts")
         add("federation_inbound_validate", self._from_a_peer, name="core.000.peers")
+        add("federation_peer_authenticate", self._known_callers, name="core.000.callers")
         add("federation_peer_authenticate", self._named_peers, name="core.000.peers")
         add("post_assert_audit", self._asserted, name="core.000.record")
         add("post_recall_audit", self._recalled, name="core.000.record")
@@ -124,7 +125,7 @@ class Base:
         return Deny(fault) if fault else Allow()
 
     def _asserted(self, _ctx: Any, *, fact: Fact | None, **about: Any) -> None:
-        self._record("fact.asserted", fact and fact["id"], **about)
+        self._record("fact.asserted", fact["id"] if fact else None, **about)
 
     def _recalled(self, _ctx: Any, *, result: list[Fact] | None, **about: Any) -> None:
         self._record("facts.recalled", None, **about, results=result and len(result))

@@ -1,6 +1,6 @@
 """The same host for an event loop, under Starlette: every fire is awaited, answers are HTTP's.
 
-Any ASGI server serves it: `uvicorn --factory web:main`.
+Any ASGI server serves it: `python -m pip install starlette uvicorn`, `uvicorn --factory web:main`.
 """
 
 from __future__ import annotations

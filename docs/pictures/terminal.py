@@ -87,7 +87,7 @@ text { font: 13px ui-monospace, "SF Mono", Menlo, Consolas, "Liberation Mono", m
   .prompt { fill: #86a8ff; }
 }
 """
-GOOD: Final = re.compile(r"\(accepted\)|(?<=: )verified$|A node would start\.")
+GOOD: Final = re.compile(r"\(accepted\)|(?<=: )verified$|A node would start[.,].*")
 LABEL: Final = re.compile(r"  [a-z]+( [a-z]+)?(?=  )|  \d(?=  )")
 
 

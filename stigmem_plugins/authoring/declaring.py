@@ -108,7 +108,9 @@ def check_version(reading: Reading) -> Iterator[Finding]:
         place = plugin.calls[0].field_place("version") if plugin.calls else plugin.place
         say = partial(found, subject=subject, place=place)
         if built is None or own is None:
-            message = "one of the two versions is only known when it is built or runs"
+            whose = "the distribution's" if built is None else "the manifest's"
+            when = "is built" if built is None else "runs"
+            message = f"{whose} version is only known when it {when}"
             yield say("version.unknown", Level.SKIP, message)
         elif not same_version(built, own):
             message = f"the distribution is {built}, and its manifest says {own}"

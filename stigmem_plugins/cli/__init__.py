@@ -40,8 +40,8 @@ def main() -> None:
         stigmem-plugins verify --all
 
     Results are on stdout, everything else on stderr; --json prints one object. The exit code is
-    0 if all is well, 1 if something was found or refused, 2 for wrong usage, 3 if something
-    could not be read or checked. NO_COLOR=1 turns colours off.
+    0 if all is well, or was only to be shown, 1 if something was found or refused, 2 for wrong
+    usage, 3 if something could not be read or checked. NO_COLOR=1 turns colours off.
 
     Your shell completes commands, hooks and plugins once it has run one of
 

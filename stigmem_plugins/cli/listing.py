@@ -153,7 +153,10 @@ def _look(
 
 
 def _judged(listed: Sequence[Listed]) -> list[Listed]:
-    found = verdicts([each.plugin for each in listed if each.plugin and not each.error])
+    found = verdicts(
+        [each.plugin for each in listed if each.plugin and not each.error],
+        refused_before={canonicalize_name(each.name) for each in listed if each.error},
+    )
     return [_with_verdict(each, found) for each in listed]
 
 

@@ -14,6 +14,7 @@ from rich.text import Text
 
 from stigmem_plugins.discovery import ENTRY_POINT_GROUP
 from stigmem_plugins.settings import AUTO_DISCOVERY_ENABLED
+from stigmem_plugins.trust.decision import UNSIGNED
 
 ACCEPTED: Final = "accepted"
 REFUSED: Final = "refused"
@@ -139,16 +140,15 @@ def show_listing(plugins: Sequence[Mapping[str, Any]], *, auto_discovery: bool) 
         console.print(f"No plugin is installed: no package declares a {ENTRY_POINT_GROUP} entry")
         console.print("point. Install one with pip; `stigmem-plugins demo` shows two at work.")
     for facts in plugins:
-        _show(console, {**facts, "fix": None})
+        _show(console, facts)
     if plugins:
         statuses = [facts["status"] for facts in plugins]
         counted = [f"{n} {status}" for status in STATUSES if (n := statuses.count(status))]
         console.print(Text(", ".join([f"{len(plugins)} installed", *counted]), style="bold"))
         if auto_discovery:
-            console.print(outlook(statuses))
+            loaded = all(facts["signed_by"] == UNSIGNED for facts in plugins)
+            console.print(outlook(statuses, loaded=loaded))
     show_auto_discovery(console, on=auto_discovery)
-    for fix in dict.fromkeys(facts["fix"] for facts in plugins if facts["fix"]):
-        console.print(Text(f"to do: {printable(fix, console.encoding)}", overflow="fold"))
 
 
 def show_plugin(facts: Mapping[str, Any], *, auto_discovery: bool) -> None:
@@ -160,16 +160,22 @@ def show_plugin(facts: Mapping[str, Any], *, auto_discovery: bool) -> None:
     show_auto_discovery(console, on=auto_discovery)
 
 
-def outlook(statuses: Iterable[str]) -> str:
+def outlook(statuses: Iterable[str], *, loaded: bool = True) -> str:
     """What the statuses of all plugins mean for a node's start.
+
+    Args:
+        statuses: Of all plugins.
+        loaded: Whether they were loaded for it: only then is their configuration known to do.
 
     Example:
         >>> outlook([ACCEPTED, LEFT_OUT])
         'A node would start.'
     """
-    if {REFUSED, FAILED}.isdisjoint(statuses):
-        return "A node would start."
-    return "A node would not start: it takes all of its plugins, or none."
+    if not {REFUSED, FAILED}.isdisjoint(statuses):
+        return "A node would not start: it takes all of its plugins, or none."
+    if not loaded:
+        return "A node would start, if it can load and configure them: see `doctor`."
+    return "A node would start."
 
 
 def show_auto_discovery(console: Console, *, on: bool) -> None:

@@ -57,7 +57,9 @@ def _allow(_ctx: object, *_args: object, **_: object) -> Allow:
     return ALLOW_SINGLETON
 
 
-def verdicts(plugins: Sequence[DiscoveredPlugin]) -> dict[str, Refusal | None]:
+def verdicts(
+    plugins: Sequence[DiscoveredPlugin], *, refused_before: Collection[str] = ()
+) -> dict[str, Refusal | None]:
     """Put plugins through a node's start, each on its own merits.
 
     What depends on a refused plugin is judged as if that were there, so that every error is
@@ -65,6 +67,7 @@ def verdicts(plugins: Sequence[DiscoveredPlugin]) -> dict[str, Refusal | None]:
 
     Args:
         plugins: All that are installed and could be loaded.
+        refused_before: The names of those that could not be, or are not trusted.
 
     Returns:
         By name of the plugin the refusal that it would meet, or None for one that is accepted.
@@ -76,7 +79,11 @@ def verdicts(plugins: Sequence[DiscoveredPlugin]) -> dict[str, Refusal | None]:
     def hear(event: AuditEvent) -> None:
         reasons[event.metadata["plugin_name"]] = event.metadata.get("reason", "")
 
-    unique = {p.manifest.name: p for p in plugins if p.manifest.name not in refused}
+    unique = {
+        p.manifest.name: _candidate(p, refused_before)
+        for p in plugins
+        if p.manifest.name not in refused
+    }
     with warnings_off():
         registry = QuietRegistry()
         try:

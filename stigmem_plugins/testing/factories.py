@@ -43,6 +43,9 @@ def call_factory(factory: Callable[[], Any]) -> PluginManifest:
     name = f"{handler_label(factory)}()"
     try:
         made = factory()
+    except StigmemPluginError as error:  # it says itself what to do
+        message = f"{name} raised {describe(error)}"
+        raise StigmemPluginError(message) from error
     except FAILURES as error:
         message = f"{name} raised {describe(error)}"
         fix = "a factory takes no arguments and only describes the plugin"

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final, Self
 from attrs import frozen
 
 from stigmem_plugins.errors import FAILURES, StigmemPluginError, describe
+from stigmem_plugins.settings import TRUSTED_ROOT
 from stigmem_plugins.trust.root import PINNED_ON, TrustedRootFile
 from stigmem_plugins.trust.signer import Signer
 from stigmem_plugins.trust.statement import PluginStatement
@@ -38,6 +39,12 @@ class SignedStatement:
 
     statement: PluginStatement
     signer: Signer
+
+
+_ROOT_FIX: Final = (
+    "install it anew from where its publisher offers it; or, if the root is old or not that of "
+    f"your Sigstore instance, name another in {TRUSTED_ROOT}"
+)
 
 
 def _clock_fix() -> str | None:
@@ -148,7 +155,7 @@ class BundleVerifier:
             # Not only sigstore's own errors: malformed bundles make its readers raise others.
             text = describe(error)
             message = f"its signature does not verify against the root {self.origin}: {text}"
-            raise Unverified(message, _clock_fix()) from None
+            raise Unverified(message, _clock_fix() or _ROOT_FIX) from None
         return payload_type, payload, signer
 
     @cached_property

@@ -150,6 +150,7 @@ class PluginTrustPolicy:
                 SignedBy(e).objection(signer) for e in self._trusted if e.names(signer.identity)
             ]
             near += [each.who.objection(signer, plugin) for each in named]
+            near += [_other_ref(e, signer) for e in self._trusted]
             problem = f"it is signed by an untrusted identity: {signer}"
             fix = f"add the identity to {TRUSTED_PUBLISHERS} if you trust it"
             return Untrusted("; ".join([problem, *filter(None, near)]), fix)
@@ -168,6 +169,16 @@ class PluginTrustPolicy:
         """
         if objection := self.file.deny.plugin(name, version):
             raise Untrusted(objection, "remove it from the policy's deny list", denied=True)
+
+
+def _other_ref(entry: PublisherEntry, signer: Signer) -> str | None:
+    """What an operator who named the workflow, but not this ref of it, is told."""
+    ref = entry.other_ref(signer.identity)
+    if ref is None:
+        return None
+    return (
+        f"of its workflow you trust {ref}" if ref else f"{entry} lacks a ref, such as @refs/tags/*"
+    )
 
 
 def let_in(

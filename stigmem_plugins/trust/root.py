@@ -140,7 +140,8 @@ class TrustedRootFile:
 
     def malformed(self, error: BaseException) -> StigmemPluginError:
         """The error of a file that is no trusted root."""
-        message = f"the trusted root {self.origin} is none: {describe(error)}"
+        reason = describe(error).partition(" [type=")[0]  # where pydantic quotes its input
+        message = f"the trusted root {self.origin} is none: {' '.join(reason.split())}"
         fix = f"get it anew with `stigmem-plugins trust refresh`, or unset {TRUSTED_ROOT}"
         return StigmemPluginError(message, fix=fix)
 

@@ -126,6 +126,22 @@ class PublisherEntry:
         # A file's name may have an @ too: beyond the ref's own, none is taken for part of a ref.
         return identity.startswith(stem) and bool(ref) and "@" not in ref
 
+    def other_ref(self, identity: str) -> str | None:
+        """The entry's ref, where an identity is of the same workflow and another ref.
+
+        Returns:
+            The ref, empty for an entry that was given none; None for another workflow.
+
+        Example:
+            >>> ci = "https://github.com/acme/plugin/.github/workflows/release.yml"
+            >>> releases = PublisherEntry.parse(f"{ci}@refs/tags/*")
+            >>> releases.other_ref(f"{ci}@refs/heads/main")
+            'refs/tags/*'
+        """
+        workflow, _, ref = self.identity.partition("@")
+        is_same = urlsplit(workflow).scheme == "https" and identity.startswith(f"{workflow}@")
+        return ref if is_same and not self.names(identity) else None
+
     def __str__(self) -> str:
         """The entry as an operator would write it."""
         return f"{self.identity}@{self.issuer}" if self.pinned else self.identity

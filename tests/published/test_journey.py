@@ -99,7 +99,7 @@ def test_an_author_gets_from_nothing_to_a_plugin_in_a_node(
         listed = shell.run(look)
         assert "my_plugin = my_plugin:plugin_manifest (accepted)" in listed
         assert "trusted_publisher" in listed
-        assert "A node would start." in listed
+        assert "A node would start, if" in listed
         assert "denied by my-plugin.pre_assert_authorize" in shell.run(explain)
 
 
