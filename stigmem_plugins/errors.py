@@ -112,6 +112,8 @@ class RejectError(StigmemPluginError, RuntimeError):
         reason: Why, in words that the caller may be shown.
     """
 
+    reason = "no reason given"  # for a subclass that does not call __init__
+
     def __init__(self, reason: str) -> None:
         super().__init__(reason)
         self.reason = reason

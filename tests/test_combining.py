@@ -98,6 +98,20 @@ def test_a_reject_error_is_a_deny_in_a_vote_and_a_failure_elsewhere() -> None:
         registry.fire_filter_chain(CHAIN, [])
 
 
+def test_a_rejection_that_was_made_carelessly_is_a_denial_all_the_same():
+    """A subclass that does not call what it overrides has a reason too."""
+
+    class CarelessError(RejectError):
+        def __init__(self):
+            pass
+
+    def reject(ctx, **_):
+        raise CarelessError
+
+    registry = TestPluginRegistry.with_hooks(capability_check=reject)
+    assert registry.fire_voting("capability_check") == Deny("no reason given")
+
+
 def test_a_chain_hands_each_result_to_the_next_handler() -> None:
     """Handlers see what the one before them returned, and all the keywords."""
     registry = registry_of(

@@ -149,6 +149,11 @@ MESSAGES: list[tuple[str, type[Exception], Callable[[], Any]]] = [
         ManifestError,
         lambda: registered(hooks={"capability_check": lambda: None}),
     ),
+    (
+        "has a yield",
+        ManifestError,
+        lambda: registered(hooks={"capability_check": lambda ctx, **_: (yield)}),
+    ),
     ("already registered", ManifestError, lambda: registered().register_plugin(manifest())),
     ("is misconfigured", ManifestError, lambda: registered(config_schema=Schema)),
     (

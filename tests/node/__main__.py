@@ -98,8 +98,8 @@ The same plugin was made to fail in each hook, in each of these ways, while the 
 
 A cell says what the request was answered that fired the hook, and whether the plugin was named in
 an audit event. Every other request was answered meanwhile; the same request was, once the fault
-was gone; no fault ended the node; of {acknowledged} facts whose assertion was acknowledged, none was
-lost.
+was gone; no fault ended the node; of {acknowledged} facts whose assertion was acknowledged, none
+was lost.
 
 {faults}
 

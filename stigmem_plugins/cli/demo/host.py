@@ -88,10 +88,11 @@ class MemoryNode:
             if isinstance(decision, Deny):
                 self._asserted(None, outcome=Failure(decision.reason), **asked)
                 raise RefusedError(decision.reason)
-        fact = self._store(self.registry.fire_filter_chain("pre_assert_transform", request, **call))
+        accepted = self.registry.fire_filter_chain("pre_assert_transform", request, **call)
+        fact = self._store(accepted)
         self.registry.fire_fire_and_forget("post_assert_persist", fact=fact, **call)
         self.registry.fire_fire_and_forget("post_assert_propagate", fact=fact, **call)
-        self._asserted(fact, outcome=Success(), **asked)
+        self._asserted(fact, outcome=Success(), **asked | {"req": accepted})
         return fact
 
     def recall(self, identity: str, **query: Any) -> list[Fact]:
