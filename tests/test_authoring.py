@@ -528,6 +528,11 @@ FACTORIES = {
                 return PluginManifest("example-plugin", "1.0.0", hooks={})
             return PluginManifest("example-plugin", "1.0.0")
         """,
+    "under a condition": """
+        def plugin_manifest():
+            if functools:
+                return PluginManifest("example-plugin", "1.0.0")
+        """,
     "in a try": """
         try:
             from stigmem_plugins import PluginManifest as Made
@@ -553,6 +558,32 @@ def test_factories_are_followed(tmp_path: Path, case: str) -> None:
     (plugin,) = reading(path).plugins
     assert plugin.complete
     assert reading(path).text(plugin, "name") == "example-plugin"
+
+
+def test_a_factory_that_may_return_another_manifest(tmp_path: Path) -> None:
+    """What is found of it is judged, and nothing is said of the rest."""
+    text = """
+        def plugin_manifest():
+            if functools:
+                return PluginManifest("example-plugin", "1.0.0", hooks={"no_hook": see})
+            return make()
+        def see(ctx): ctx.get_facts_reader()
+        """
+    assert codes(author(tmp_path, IMPORTS + dedent(text))) == {
+        ("skip", "manifest.unknown"),
+        ("skip", "version.unknown"),
+        ("fail", "hooks.unknown"),
+    }
+
+
+def test_a_misspelt_group_is_told(tmp_path: Path) -> None:
+    """Which is there, and what to write instead."""
+    pyproject = PYPROJECT.replace('"stigmem.plugins"', '"stigmem_plugins"')
+    (found,) = [e for e in complaints(author(tmp_path, GOOD, pyproject=pyproject)) if e.hint]
+    assert found.message == (
+        "it has no entry point in the group 'stigmem.plugins', only in 'stigmem_plugins'"
+    )
+    assert "example = 'example_plugin:plugin_manifest'" in str(found.hint)
 
 
 BAD_FACTORIES = {
@@ -834,6 +865,20 @@ def test_asking_without_declaring(tmp_path: Path, text: str) -> None:
         (ASKING[text], "capabilities.undeclared")
     ]
     assert found[0].hint == "add 'facts.read' to its capabilities, or do not ask"
+
+
+def test_the_first_place_that_is_certain_is_shown(tmp_path: Path) -> None:
+    """Where the handler fails, rather than where something else asks."""
+    text = """
+        def f(ctx): ctx.get_facts_reader()
+        def h(ctx, **_):
+            ctx.get_facts_reader()
+            ctx.get_facts_reader()
+        """
+    source = handling(TELL, text)
+    (found,) = [e for e in complaints(author(tmp_path, source)) if e.check == "capabilities"]
+    assert found.place
+    assert source.splitlines()[found.place.line - 2].startswith("def h")
 
 
 def test_computed_attributes_leave_the_use_open(tmp_path: Path) -> None:

@@ -188,6 +188,7 @@ def test_another_publisher(tmp_path: Path, authority: LocalAuthority, other: str
     result = run(one, two)
     assert result.exit_code == 1
     assert result.stdout.splitlines()[-1] == "Rights grow: another publisher."
+    assert document(one, two)["changes"][0]["plugin"] is None
     ((old, new),) = [(each[1], each[2]) for each in changes(one, two) if each[0] == "publisher"]
     assert old is not None
     assert old.startswith(PUBLISHER)
@@ -430,6 +431,13 @@ def test_usage_errors(tmp_path: Path) -> None:
     result = run(one, "nothing")
     assert (result.exit_code, result.stdout) == (2, "")
     assert result.stderr.startswith("error: no plugin 'nothing' is installed")
+
+
+def test_a_misspelt_name_gets_the_nearest(tmp_path: Path, site: Path) -> None:
+    """Of the distributions, too."""
+    one = wheel(tmp_path, "1.0.0")
+    unpack(one, site)
+    assert "(did you mean 'example-plugin'?)" in run(one, "example-plugim").stderr
 
 
 def test_what_cannot_be_read(tmp_path: Path, site: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -75,10 +75,10 @@ class Plugin:
     entry_point: str
     value: str
     place: Place
-    factory: Meaning = None
-    calls: tuple[ManifestCall, ...] = ()
-    complete: bool = False
-    signed: SignedPlugin | None = None
+    factory: Meaning
+    calls: tuple[ManifestCall, ...]
+    complete: bool
+    signed: SignedPlugin | None
 
 
 @frozen(eq=False)
