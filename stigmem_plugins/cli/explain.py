@@ -19,7 +19,7 @@ from stigmem_plugins.cli.output import (
     printable,
     show_auto_discovery,
 )
-from stigmem_plugins.cli.parameters import HookName
+from stigmem_plugins.cli.parameters import HOOK
 from stigmem_plugins.cli.starting import started
 from stigmem_plugins.cli.watching import Fired, Outcome, Step, WatchedRegistry
 from stigmem_plugins.errors import TEXT_LIMIT, suggest
@@ -33,7 +33,7 @@ LISTED: Final = 100
 
 
 @click.command("explain")
-@click.argument("spec", metavar="HOOK", type=HookName())
+@click.argument("spec", metavar="HOOK", type=HOOK)
 @click.option(
     "--input",
     "payload",

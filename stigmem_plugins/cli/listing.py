@@ -223,10 +223,13 @@ def describe_plugin(listed: Listed) -> dict[str, Any]:
     if listed.plugin is None or listed.vetted.signed or listed.status != ACCEPTED:
         return facts
     with redirect_stdout(sys.stderr):
-        registration = registered(listed.plugin)
-        report = health.poll(registration)
+        return {**facts, **alive(registered(listed.plugin))}
+
+
+def alive(registration: Registration) -> dict[str, Any]:
+    """The facts that only a loaded plugin can tell: its configuration, and how it is."""
+    report = health.poll(registration)
     return {
-        **facts,
         "config": masked(registration.configuration.value),
         "health": {
             "status": report.status,

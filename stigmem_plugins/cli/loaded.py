@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from stigmem_plugins import health
-from stigmem_plugins.cli.listing import Listed
+from stigmem_plugins.cli.listing import Listed, alive
 from stigmem_plugins.cli.output import Failed
 from stigmem_plugins.cli.quiet import QuietRegistry
 from stigmem_plugins.cli.starting import started
-from stigmem_plugins.config import masked
 
 
 def ask_loaded(listed: Listed) -> dict[str, Any]:
@@ -26,15 +24,6 @@ def ask_loaded(listed: Listed) -> dict[str, Any]:
     with started(QuietRegistry()) as registry:
         for registration in registry.registrations():
             if registration.candidate.discovery_source == source:
-                report = health.poll(registration)
-                return {
-                    **listed.facts(),
-                    "config": masked(registration.configuration.value),
-                    "health": {
-                        "status": report.status,
-                        "message": report.message,
-                        "error": report.error_summary,
-                    },
-                }
+                return {**listed.facts(), **alive(registration)}
     message = f"a node starts without {listed.vetted.name!r}: it is not loaded"
     raise Failed(message, "leave out --load to see what is known of it")

@@ -19,7 +19,7 @@ from stigmem_plugins.authoring.scaffold import (
 )
 from stigmem_plugins.capabilities import Capability
 from stigmem_plugins.cli.output import BadInput, make_console, print_json, printable
-from stigmem_plugins.cli.parameters import CapabilityName, HookName
+from stigmem_plugins.cli.parameters import CAPABILITY, HOOK
 
 STEPS = (
     "cd {name}",
@@ -36,7 +36,7 @@ STEPS = (
 @click.option(
     "--hook",
     "hooks",
-    type=HookName(),
+    type=HOOK,
     multiple=True,
     metavar="HOOK",
     default=DEFAULT_HOOKS,
@@ -46,7 +46,7 @@ STEPS = (
 @click.option(
     "--capability",
     "capabilities",
-    type=CapabilityName(),
+    type=CAPABILITY,
     multiple=True,
     metavar="CAPABILITY",
     help="Something that it asks the node for; may be given again. Default: nothing.",

@@ -20,7 +20,7 @@ from stigmem_plugins.cli.output import (
     printable,
     show_auto_discovery,
 )
-from stigmem_plugins.cli.parameters import HookName
+from stigmem_plugins.cli.parameters import HOOK
 from stigmem_plugins.cli.pipelines import FIRST, Pipeline, explain_order
 from stigmem_plugins.cli.quiet import QuietRegistry
 from stigmem_plugins.cli.starting import started
@@ -30,7 +30,7 @@ from stigmem_plugins.shim import Called
 
 
 @click.command("order")
-@click.argument("spec", metavar="[HOOK]", required=False, type=HookName())
+@click.argument("spec", metavar="[HOOK]", required=False, type=HOOK)
 @click.option("--plan", is_flag=True, help="Print the code that fires HOOK.")
 @click.option("--dot", "as_dot", is_flag=True, help="Print a graph for Graphviz.")
 @click.option("--mermaid", "as_mermaid", is_flag=True, help="Print a graph for Mermaid.")

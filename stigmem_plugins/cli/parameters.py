@@ -2,76 +2,70 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, Final
 
 import click
 from click.shell_completion import CompletionItem
 
 from stigmem_hookspecs import HOOK_SPECS
-from stigmem_hookspecs.markers import HookSpec
-from stigmem_plugins.capabilities import CAPABILITY_ALLOWLIST, Capability
+from stigmem_plugins.capabilities import Capability
 from stigmem_plugins.cli.output import NotFound
 from stigmem_plugins.discovery import installed_distributions
 from stigmem_plugins.errors import StigmemPluginError, suggest
 from stigmem_plugins.settings import PluginSettings
 
 
-class HookName(click.ParamType):  # type: ignore[type-arg]  # generic in new versions alone
-    """The name of a hook; a command gets its declaration."""
+class Known(click.ParamType):  # type: ignore[type-arg]  # generic in new versions alone
+    """One of the things that have names; a command gets the thing.
 
-    name = "hook"
+    Args:
+        kind: What it is, in one word.
+        several: The same, of many.
+        things: All there are, by name.
+        helps: What to say of each where a shell lists them.
+    """
 
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> HookSpec:
-        """Look the hook up.
+    def __init__(
+        self, kind: str, several: str, things: Mapping[str, Any], helps: Mapping[str, str]
+    ) -> None:
+        self.name = kind
+        self._several = several
+        self._things = things
+        self._helps = helps
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Look it up.
 
         Raises:
-            NotFound: There is none; the nearest is suggested.
+            NotFound: There is none of that name; the nearest is suggested.
         """
         del param, ctx
-        if value not in HOOK_SPECS:
-            message = f"unknown hook {value!r}{suggest(value, HOOK_SPECS)}"
-            raise NotFound(message, f"the hooks are {', '.join(HOOK_SPECS)}")
-        return HOOK_SPECS[value]
+        if value not in self._things:
+            message = f"unknown {self.name} {value!r}{suggest(value, self._things)}"
+            raise NotFound(message, f"the {self._several} are {', '.join(self._things)}")
+        return self._things[value]
 
     def shell_complete(
         self, ctx: click.Context, param: click.Parameter, incomplete: str
     ) -> list[CompletionItem]:
-        """The hooks that begin so, with their semantics."""
+        """Those whose names begin so."""
         del ctx, param
         return [
-            CompletionItem(name, help=spec.semantic)
-            for name, spec in HOOK_SPECS.items()
+            CompletionItem(name, help=self._helps.get(name))
+            for name in self._things
             if name.startswith(incomplete)
         ]
 
 
-class CapabilityName(click.ParamType):  # type: ignore[type-arg]  # the same
-    """The name of a capability; a command gets the `Capability`."""
-
-    name = "capability"
-
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> Capability:
-        """Look the capability up.
-
-        Raises:
-            NotFound: There is none; the nearest is suggested.
-        """
-        del param, ctx
-        if value not in CAPABILITY_ALLOWLIST:
-            message = f"unknown capability {value!r}{suggest(value, CAPABILITY_ALLOWLIST)}"
-            raise NotFound(message, f"the capabilities are {', '.join(Capability)}")
-        return Capability(value)
-
-    def shell_complete(
-        self, ctx: click.Context, param: click.Parameter, incomplete: str
-    ) -> list[CompletionItem]:
-        """The capabilities that begin so."""
-        del ctx, param
-        return [CompletionItem(each) for each in Capability if each.startswith(incomplete)]
+HOOK: Final = Known(
+    "hook", "hooks", HOOK_SPECS, {name: spec.semantic for name, spec in HOOK_SPECS.items()}
+)
+"""The name of a hook; a command gets its declaration."""
+CAPABILITY: Final = Known(
+    "capability", "capabilities", {each.value: each for each in Capability}, {}
+)
+"""The name of a capability; a command gets the `Capability`."""
 
 
 def complete_plugin(
