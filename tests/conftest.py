@@ -34,3 +34,10 @@ def _process_registry() -> Iterator[None]:
     yield
     get_registry()
     set_registry(previous)
+
+
+@pytest.fixture
+def pytester(pytester: pytest.Pytester) -> pytest.Pytester:
+    """A pytest with settings of its own: temporary folders may be within the project."""
+    pytester.makeini("[pytest]")
+    return pytester

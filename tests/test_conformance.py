@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import os
 import sys
 import threading
 import time
 import types
 from functools import partial, wraps
+from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 import attrs
@@ -29,6 +32,7 @@ from stigmem_plugins import (
 )
 from stigmem_plugins.findings import Finding, Level
 from stigmem_plugins.testing import ConformanceWarning, conformance
+from stigmem_plugins.testing.sources import surrounding_sources
 from tests.support import allow, boom, manifest
 
 NAME = "example-plugin"
@@ -771,3 +775,35 @@ def test_threads_of_deadlines_end_with_the_checks():
 def test_manifests_are_not_made_of_what_only_looks_like_them():
     """`PluginManifest` itself is no factory."""
     assert "PluginManifest() raised TypeError" in failure(PluginManifest)
+
+
+def test_a_package_is_read_and_nothing_around_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """pytest makes modules of folders, whose search path is the folder above: that is no package.
+
+    Nor is a pipe source code, whatever it is called.
+    """
+    source = "def look(ctx, **_): return ctx.get_facts_reader()"
+    package, beside = tmp_path / "looking", tmp_path / "beside.py"
+    package.mkdir()
+    for file in (package / "__init__.py", package / "part.py", beside):
+        file.write_text(source)
+    os.mkfifo(package / "pipe.py")
+    folder = types.ModuleType("looking_folder")
+    folder.__file__, folder.__path__ = str(package), [str(tmp_path)]
+    inner = types.ModuleType("looking_folder.beside")
+    inner.__file__ = str(beside)
+    for module in (folder, inner):
+        monkeypatch.setitem(sys.modules, module.__name__, module)
+    monkeypatch.syspath_prepend(tmp_path)
+    looking = import_module("looking")
+    monkeypatch.setitem(sys.modules, "looking", looking)
+    found = surrounding_sources([looking.look])
+    assert found is not None
+    assert sorted(found) == [str(package / "__init__.py"), str(package / "part.py")]
+
+    def look() -> None: ...
+
+    look.__module__ = "looking_folder.beside"
+    assert surrounding_sources([look]) == {str(beside): source.encode()}

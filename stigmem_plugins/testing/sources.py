@@ -51,19 +51,20 @@ def surrounding_sources(functions: Iterable[Callable[..., Any]]) -> dict[str, by
 def _files(top: str) -> Iterator[Path]:
     """The files of a top-level module: of a package all, of a namespace what is imported."""
     module = sys.modules.get(top)
-    if getattr(module, "__file__", None) is None:
-        for name in [name for name in sys.modules if name.startswith(f"{top}.")]:
-            yield from _file(sys.modules[name])
+    if module is not None and (file := _file(module)):
+        # Only what has a file of its own is a package: pytest also makes modules of folders.
+        found = file.parent.rglob("*.py") if file.name == "__init__.py" else [file]
+        yield from filter(Path.is_file, found)
         return
-    yield from _file(module)
-    for folder in getattr(module, "__path__", ()):
-        yield from Path(folder).rglob("*.py")
+    for name in [name for name in sys.modules if name.startswith(f"{top}.")]:
+        if file := _file(sys.modules[name]):
+            yield file
 
 
-def _file(module: ModuleType | None) -> Iterator[Path]:
+def _file(module: ModuleType) -> Path | None:
+    """The source file of a module, if it has one."""
     file = Path(getattr(module, "__file__", None) or "")
-    if file.suffix == ".py" and file.is_file():
-        yield file
+    return file if file.suffix == ".py" and file.is_file() else None
 
 
 def _plain(function: Any) -> Any:
