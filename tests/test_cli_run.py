@@ -177,8 +177,8 @@ def test_signals_reach_the_program_and_end_it_as_without_us(
     """The parent sees a process that the signal ended, after its clean-up if it has one."""
     source = """
         import time
-        print("ready", flush=True)
         try:
+            print("ready", flush=True)
             time.sleep(60)
         finally:
             print("cleaned up", flush=True)
