@@ -865,7 +865,7 @@ def test_the_publisher_is_offered_with_who_vouches_for_it(node: Node) -> None:
     node.sign("good-plugin", identity=ADA, issuer=ISSUER)
     assert run("--fix").stdout.splitlines()[-1].endswith(f'"{ADA}@{ISSUER}')
     shutil.rmtree(node.folder)
-    node.sign("good-plugin", identity="a,b@example.com", issuer=ISSUER)
+    node.sign("good-plugin", identity='"a,b"@example.com', issuer=ISSUER)
     assert "export" not in run("untrusted", "--fix").stdout
 
 
