@@ -225,6 +225,20 @@ def test_whose_dependency_is_refused_is_not_blamed(site: Path, authority: LocalA
     assert "is not the file that was signed to do install it anew" in listed
 
 
+def test_who_signed_what_was_changed_is_not_claimed_to_be_nobody(
+    site: Path, authority: LocalAuthority
+) -> None:
+    """A signature is there, and does not verify: that is another thing than none."""
+    signed(site, authority, "cts-base").write_text("# changed")
+    signed(site, authority, "cts-upon")
+    for command in ("list", "verify --all", "describe cts-base"):
+        assert "signed by not verified" in " ".join(run(*command.split()).stdout.split())
+    signers = [each["signed_by"] for each in json.loads(run("list", "--json").stdout)["plugins"]]
+    assert signers == ["not verified", PUBLISHER]
+    page = run("report", "-o", "-").stdout
+    assert '<span class="muted">not verified</span>' in page
+
+
 @pytest.mark.parametrize("pick", [0, 1])
 def test_who_is_refused_beside_others_is_still_told_apart(
     site: Path, authority: LocalAuthority, pick: int

@@ -70,7 +70,7 @@ class Listed:
             "entry_point_value": installed.entry_point_value,
             "distribution": installed.distribution,
             "distribution_version": installed.version,
-            "signed_by": self.vetted.signed_by,
+            "signed_by": self.vetted.shown_signer,
             "issuer": verified.signer.issuer if verified else None,
             "trust_decision": decision.trust_decision if decision else self._let_in(),
             "status": self.status,

@@ -32,7 +32,7 @@ class Checked:
         distribution: The distribution's name.
         version: The distribution's version.
         name: The plugin's name, where it is signed.
-        signed_by: The verified identity, or `unsigned`.
+        signed_by: The verified identity, `unsigned`, or `not verified`.
         issuer: Who vouched for it.
         trust_decision: The decision, of one that is verified.
         error: Why it is not.
@@ -102,7 +102,7 @@ def _of_vetted(vetted: VettedPlugin) -> Checked:
         distribution=vetted.installed.distribution,
         version=vetted.installed.version,
         name=vetted.signed.name if vetted.signed else None,
-        signed_by=vetted.signed_by,
+        signed_by=vetted.shown_signer,
         issuer=signer.issuer if signer else None,
         trust_decision=vetted.decision.trust_decision if vetted.decision else None,
         error=vetted.error,

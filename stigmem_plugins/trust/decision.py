@@ -9,6 +9,8 @@ from attrs import frozen
 from stigmem_hookspecs.values import FrozenDict
 
 UNSIGNED: Final = "unsigned"
+NOT_VERIFIED: Final = "not verified"
+"""Stands for the signer, in what people read, where a signature does not verify."""
 TRUSTED_PUBLISHER: Final = "trusted_publisher"
 """The list, the policy file or the verifier of the host accepts its publisher."""
 OPERATOR_OVERRIDE: Final = "operator_override"

@@ -18,7 +18,7 @@ from stigmem_plugins.errors import (
 )
 from stigmem_plugins.settings import SIGNING_OFF, PluginSettings
 from stigmem_plugins.trust.bundle import LARGEST_BUNDLE, BundleVerifier
-from stigmem_plugins.trust.decision import UNDECIDED, UNSIGNED, PluginSigningInfo
+from stigmem_plugins.trust.decision import NOT_VERIFIED, UNDECIDED, UNSIGNED, PluginSigningInfo
 from stigmem_plugins.trust.files import read_regular
 from stigmem_plugins.trust.gates import refused, unsigned_refused
 from stigmem_plugins.trust.policy import PluginTrustPolicy, let_in
@@ -76,6 +76,7 @@ class VettedPlugin:
         signed: What was signed about this plugin, then.
         decision: The decision about its signer; None for an unsigned plugin.
         error: Why it is refused, if it is.
+        broken: Whether it carries a signature that could not be verified.
     """
 
     installed: InstalledPlugin
@@ -83,6 +84,7 @@ class VettedPlugin:
     signed: SignedPlugin | None = None
     decision: PluginSigningInfo | None = None
     error: PluginSignatureError | None = None
+    broken: bool = False
 
     @property
     def name(self) -> str:
@@ -93,6 +95,11 @@ class VettedPlugin:
     def signed_by(self) -> str:
         """The verified certificate identity, whether or not it is trusted; else `unsigned`."""
         return self.verified.signer.identity if self.verified else UNSIGNED
+
+    @property
+    def shown_signer(self) -> str:
+        """The same for people: who signed what does not verify, nobody knows."""
+        return NOT_VERIFIED if self.broken else self.signed_by
 
     def audit_metadata(self) -> dict[str, Any]:
         """What audit events say of it if it is refused before it is loaded."""
@@ -140,7 +147,9 @@ def vet(installed: Iterable[InstalledDistribution], terms: TrustTerms) -> tuple[
 
 def _refused(distribution: InstalledDistribution, finding: Unverified) -> list[VettedPlugin]:
     return [
-        VettedPlugin(each, error=refused(each.entry_point_name, finding))
+        VettedPlugin(
+            each, error=refused(each.entry_point_name, finding), broken=distribution.is_signed
+        )
         for each in distribution.plugins or (_nameless(distribution),)
     ]
 

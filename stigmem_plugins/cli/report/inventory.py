@@ -26,11 +26,14 @@ from stigmem_plugins.discovery import ENTRY_POINT_GROUP
 from stigmem_plugins.findings import Finding, Level
 from stigmem_plugins.trust.decision import (
     DEVELOPMENT_UNSIGNED_OVERRIDE,
+    NOT_VERIFIED,
     OPERATOR_OVERRIDE,
     TRUSTED_PUBLISHER,
     UNSIGNED,
 )
 
+NOBODY: Final = frozenset({UNSIGNED, NOT_VERIFIED})
+"""What stands in the place of a publisher where there is none."""
 DECISIONS: Final = {
     TRUSTED_PUBLISHER: "trusted publisher",
     OPERATOR_OVERRIDE: "operator's exception",
@@ -124,7 +127,7 @@ def decided(decision: str | None, identity: str) -> str:
         'nothing to decide'
     """
     if decision is None:
-        return "nothing to decide" if identity == UNSIGNED else "not trusted"
+        return "nothing to decide" if identity in NOBODY else "not trusted"
     return DECISIONS[decision]
 
 
@@ -142,8 +145,8 @@ def _small(*content: Content) -> Markup:
 
 def signer(identity: str, issuer: str | None) -> Markup:
     """Who signed something, and who vouches for them."""
-    if identity == UNSIGNED:
-        return element("span", UNSIGNED, class_="muted")
+    if identity in NOBODY:
+        return element("span", identity, class_="muted")
     shown = element("span", breakable(identity), class_="address")
     return join([shown, _small("issuer ", breakable(issuer))]) if issuer else shown
 
@@ -151,7 +154,7 @@ def signer(identity: str, issuer: str | None) -> Markup:
 def publishers(known: Known) -> Section:
     """Who signed which plugins, and what was decided about them."""
     found = known.publishers
-    count = str(sum(each.identity != UNSIGNED for each in found))
+    count = str(sum(each.identity not in NOBODY for each in found))
     if not found:
         return Section("publishers", "Publishers", count, [element("p", "There are none.")])
     bodies = [
