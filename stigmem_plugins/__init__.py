@@ -7,8 +7,7 @@ What only a start needs is imported when it is asked for: importing a plugin, or
 registry, costs nothing of it.
 """
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING
 
 from stigmem_hookspecs import (
     ALLOW_SINGLETON,
@@ -32,6 +31,7 @@ from stigmem_hookspecs import (
     VotingDecision,
     hookimpl,
 )
+from stigmem_plugins import later
 from stigmem_plugins.capabilities import (
     CAPABILITY_ALLOWLIST,
     Capability,
@@ -130,33 +130,22 @@ __all__ = [
     "set_registry",
 ]
 
-_LATER: Final = {
-    "AuditLog": "audit_log",
-    "ENTRY_POINT_GROUP": "discovery",
-    "DiscoveredPlugin": "loading",
-    "PluginHealthReport": "health",
-    "PluginSettings": "settings",
-    "PluginTrustPolicy": "trust.policy",
-    "allow_unsigned_development_override": "trust.gates",
-    "discover_plugin_manifests": "startup",
-    "event_facts": "audit_log",
-    "health_payload": "health",
-    "register_discovered_plugins": "startup",
-    "require_verified_signature": "trust.gates",
-    "resolve_plugin_dependencies": "loading",
-}
-"""Public names that are imported when they are first asked for, and the modules they are in."""
-
-
-def __getattr__(name: str) -> Any:
-    """Import a name of `_LATER`."""
-    if name not in _LATER:
-        message = f"module {__name__!r} has no attribute {name!r}"
-        raise AttributeError(message)
-    value = globals()[name] = getattr(import_module(f"{__name__}.{_LATER[name]}"), name)
-    return value
-
-
-def __dir__() -> list[str]:
-    """All names, those of `_LATER` too."""
-    return sorted({*globals(), *_LATER})
+# Public names that are imported when they are first asked for, and the modules they are in.
+__getattr__, __dir__ = later.names(
+    globals(),
+    {
+        "AuditLog": "audit_log",
+        "ENTRY_POINT_GROUP": "discovery",
+        "DiscoveredPlugin": "loading",
+        "PluginHealthReport": "health",
+        "PluginSettings": "settings",
+        "PluginTrustPolicy": "trust.policy",
+        "allow_unsigned_development_override": "trust.gates",
+        "discover_plugin_manifests": "startup",
+        "event_facts": "audit_log",
+        "health_payload": "health",
+        "register_discovered_plugins": "startup",
+        "require_verified_signature": "trust.gates",
+        "resolve_plugin_dependencies": "loading",
+    },
+)

@@ -17,7 +17,7 @@ from stigmem_hookspecs import HOOK_SPECS
 from stigmem_hookspecs.markers import HookSpec
 from stigmem_hookspecs.values import FrozenDict
 from stigmem_plugins.audit import PLUGIN_REGISTERED, REGISTRATION_FAILED, AuditTrail
-from stigmem_plugins.capabilities import lend
+from stigmem_plugins.capabilities import PluginContext, lend
 from stigmem_plugins.checks import (
     CHECKS,
     CONFIG_EXCEPTION,
@@ -81,23 +81,43 @@ def enrol(candidate: Candidate, stage: Stage) -> Registration:
         core_apis=stage.terms.core_apis,
         config=configuration.value,
     )
-    handlers = {
+    handlers = bound(manifest, context, configuration.secrets, stage.terms.handler_timeout)
+    # A copy of its own: whoever still has the manifest cannot change what the registry says.
+    kept = evolve(candidate, manifest=copy(manifest))
+    return Registration(kept, context, FrozenDict(handlers), configuration, take_back)
+
+
+def bound(
+    manifest: PluginManifest,
+    context: PluginContext,
+    secrets: tuple[str, ...] = (),
+    timeout: float | None = None,
+) -> dict[str, Handler]:
+    """A plugin's handlers by hook, each with its name, its keywords and its deadline.
+
+    Args:
+        manifest: The plugin's.
+        context: What they are called with.
+        secrets: Configured values that must not be repeated.
+        timeout: The deadline of those that declare none.
+
+    Raises:
+        ManifestError: A handler cannot be called as its hook is.
+    """
+    return {
         hook: Handler(
             manifest.name,
             f"{manifest.name}.{handler_label(function)}",
             function,
             read_keywords(function, HOOK_SPECS[hook]),
             context,
-            configuration.secrets,
+            secrets,
             is_asynchronous(function),
             manifest.async_safe,
-            declared_timeout(function) or stage.terms.handler_timeout,
+            declared_timeout(function) or timeout,
         )
         for hook, function in manifest.hooks.items()
     }
-    # A copy of its own: whoever still has the manifest cannot change what the registry says.
-    kept = evolve(candidate, manifest=copy(manifest))
-    return Registration(kept, context, FrozenDict(handlers), configuration, take_back)
 
 
 class _Examination:

@@ -22,9 +22,6 @@ from attrs import frozen
 
 from stigmem_hookspecs import HookSemantic
 
-UNROLLED: Final = 64
-"""Up to how many handlers a plan calls one by one, a fifth faster than in loops."""
-
 
 class Rules(NamedTuple):
     """How the plans of one semantic are written."""
@@ -45,8 +42,6 @@ class Rules(NamedTuple):
     """What the fold needs, beside the rest of the handlers, to go on from here."""
     unusual: str = "result"
     """The result that made the plan break off, as the fold shall see it."""
-    unrolled: int = UNROLLED
-    """Up to how many handlers are called one by one."""
 
 
 _VOTE: Final = "result is not ALLOW and result.__class__ is not Allow"

@@ -429,6 +429,16 @@ def site_fixture(install: Installer) -> Any:
     return make_site
 
 
+def check_unattacked(site: Site) -> None:
+    """What nobody touched starts: its publisher is shown and audited, and its code runs."""
+    report = site.start()
+    assert report["error"] is None
+    assert report["registered"] == ["good-plugin"]
+    assert report["signed_by"] == [PUBLISHER]
+    assert report["audit"] == [["plugin.registered", "good-plugin", None, PUBLISHER]]
+    assert report["ran"] == ["good", "part"]
+
+
 def check(row: Attack, site: Site) -> None:
     """Do what a row says, and hold what comes of it against the row."""
     row.act(site)

@@ -20,7 +20,6 @@ from stigmem_plugins import (
     PluginExecutionError,
     RejectError,
     hookimpl,
-    outline,
     plans,
 )
 from stigmem_plugins.relay import Relay
@@ -185,9 +184,8 @@ def run(coroutine: Any) -> Any:
 @contextmanager
 def unrolling(count: int) -> Iterator[None]:
     """Plans call up to this many handlers one by one."""
-    rules = {semantic: each._replace(unrolled=count) for semantic, each in outline.RULES.items()}
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(plans, "RULES", rules)
+        patch.setattr(plans, "UNROLLED", count)
         yield
 
 

@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from stigmem_hookspecs import HOOK_SPECS
+from stigmem_plugins.admission import bound
 from stigmem_plugins.capabilities import PluginContext
 from stigmem_plugins.cli.pipelines import Pipeline, explain_order
 from stigmem_plugins.dispatch import Dispatcher
 from stigmem_plugins.loading import DiscoveredPlugin
 from stigmem_plugins.registration import Candidate, Registration
-from stigmem_plugins.shim import Handler
-from stigmem_plugins.signatures import handler_label, read_keywords
 
 
 def pipelines(plugins: Iterable[DiscoveredPlugin]) -> tuple[Pipeline, ...]:
@@ -33,14 +32,5 @@ def pipelines(plugins: Iterable[DiscoveredPlugin]) -> tuple[Pipeline, ...]:
 def _registration(plugin: DiscoveredPlugin) -> Registration:
     manifest = plugin.manifest
     context = PluginContext(plugin_name=manifest.name, capabilities=())
-    handlers = {
-        hook: Handler(
-            manifest.name,
-            f"{manifest.name}.{handler_label(function)}",
-            function,
-            read_keywords(function, HOOK_SPECS[hook]),
-            context,
-        )
-        for hook, function in manifest.hooks.items()
-    }
-    return Registration(Candidate(manifest, plugin.discovery_source()), context, handlers)
+    candidate = Candidate(manifest, plugin.discovery_source())
+    return Registration(candidate, context, bound(manifest, context))
